@@ -1,0 +1,1 @@
+"""OTLP in, one dialect read, steps written."""

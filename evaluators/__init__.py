@@ -1,0 +1,1 @@
+"""Judges of steps, the worker that runs them, gates, alerts."""

@@ -1,0 +1,1 @@
+"""Fail rates by cohort become incidents, incidents become messages."""

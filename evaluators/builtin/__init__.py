@@ -1,0 +1,1 @@
+"""The plugs: one judge a file."""

@@ -1,0 +1,1 @@
+"""Runs in the agent's process: LangChain callbacks become spans, spans become OTLP."""

@@ -1,0 +1,1 @@
+"""The dashboard: screens draw records that the store returns."""

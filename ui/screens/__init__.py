@@ -1,0 +1,1 @@
+"""The plugs: one screen a file."""

@@ -1,0 +1,1 @@
+"""Each widget draws one record; none of them asks the store."""

@@ -1,0 +1,107 @@
+"""Every span and attribute name we write, each with one sentence, and the scope they carry."""
+
+from typing import Final
+
+SCOPE: Final = "agent.trajectory"
+SCHEMA_VERSION: Final = 1
+SPAN_TRAJECTORY: Final = "agent.trajectory"
+SPAN_STEP: Final = "agent.trajectory.step"
+EVENT_EVALUATION: Final = "gen_ai.evaluation.result"
+EVENT_FEEDBACK: Final = "agent.trajectory.feedback"
+
+# On both spans.
+SCHEMA: Final = "agent.trajectory.schema"
+TRAJECTORY_ID: Final = "agent.trajectory.id"
+STATUS: Final = "agent.trajectory.status"
+COHORT: Final = "agent.trajectory.cohort."
+TRUNCATED: Final = "agent.trajectory.truncated"
+REDACTED: Final = "agent.trajectory.redacted"
+SESSION: Final = "session.id"
+CONVERSATION: Final = "gen_ai.conversation.id"
+USER: Final = "user.id"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_VERSION: Final = "gen_ai.agent.version"
+OPERATION: Final = "gen_ai.operation.name"
+ERROR_TYPE: Final = "error.type"
+
+# On steps.
+STEP: Final = "agent.trajectory.step"
+KIND: Final = "agent.trajectory.kind"
+TURN: Final = "agent.trajectory.turn"
+ATTEMPT: Final = "agent.trajectory.attempt"
+PARENT_STEP: Final = "agent.trajectory.parent_step"
+
+# On the root, when it ends.
+STEPS: Final = "agent.trajectory.steps"
+FINAL_STEP: Final = "agent.trajectory.final_step"
+
+# On model steps.
+ROUTE: Final = "agent.trajectory.route"
+FALLBACKS: Final = "agent.trajectory.fallbacks"
+COST: Final = "agent.trajectory.cost_usd"
+BASE_STEP: Final = "agent.trajectory.input.base_step"
+KEEP: Final = "agent.trajectory.input.keep"
+PROVIDER: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_TOP_K: Final = "gen_ai.request.top_k"
+REQUEST_SEED: Final = "gen_ai.request.seed"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+TOKENS_IN: Final = "gen_ai.usage.input_tokens"
+TOKENS_OUT: Final = "gen_ai.usage.output_tokens"
+TOKENS_CACHE_READ: Final = "gen_ai.usage.cache_read.input_tokens"
+TOKENS_CACHE_WRITE: Final = "gen_ai.usage.cache_write.input_tokens"
+TOKENS_REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
+INPUT: Final = "gen_ai.input.messages"
+OUTPUT: Final = "gen_ai.output.messages"
+SYSTEM: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
+
+# On tool steps.
+EXECUTED: Final = "agent.trajectory.executed"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_RESULT: Final = "gen_ai.tool.call.result"
+
+# On retrieval and memory steps.
+RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
+RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
+DATA_SOURCE: Final = "gen_ai.data_source.id"
+MEMORY_STORE: Final = "gen_ai.memory.store.id"
+MEMORY_RECORD: Final = "gen_ai.memory.record.id"
+MEMORY_QUERY: Final = "gen_ai.memory.query.text"
+MEMORY_COUNT: Final = "gen_ai.memory.record.count"
+MEMORY_RECORDS: Final = "gen_ai.memory.records"
+
+# On guardrail, hand-off and human steps.
+GUARD_NAME: Final = "agent.trajectory.guard.name"
+GUARD_STAGE: Final = "agent.trajectory.guard.stage"
+GUARD_ACTION: Final = "agent.trajectory.guard.action"
+GUARD_REASON: Final = "agent.trajectory.guard.reason"
+GUARD_POLICY: Final = "agent.trajectory.guard.policy"
+GUARD_TARGET_STEP: Final = "agent.trajectory.guard.target_step"
+HANDOFF_FROM: Final = "agent.trajectory.handoff.from"
+HANDOFF_TO: Final = "agent.trajectory.handoff.to"
+HUMAN_DECISION: Final = "agent.trajectory.human.decision"
+HUMAN_REVIEWER: Final = "agent.trajectory.human.reviewer"
+HUMAN_COMMENT: Final = "agent.trajectory.human.comment"
+
+# On evaluator events.
+EVALUATION_NAME: Final = "gen_ai.evaluation.name"
+EVALUATION_VALUE: Final = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL: Final = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
+EVALUATION_VERSION: Final = "gen_ai.evaluation.evaluator.version"
