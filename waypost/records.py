@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class Kind(StrEnum):
@@ -370,7 +371,7 @@ class Trajectory:
     def adjacent_tool_calls(self) -> Iterator[tuple[Step, Step]]:
         """Each tool step with the tool step before it."""
         tools = self.tool_steps
-        yield from zip(tools, tools[1:], strict=False)
+        yield from pairwise(tools)
 
 
 class Outcome(StrEnum):
