@@ -1,0 +1,171 @@
+"""Steps and messages as bytes: what a row holds, and the way back."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import orjson
+import zstandard
+
+from waypost.canon import canonical_message, digest, loads
+from waypost.records import (
+    Document,
+    Fault,
+    Guard,
+    Human,
+    Json,
+    Kind,
+    Link,
+    Memory,
+    Message,
+    Status,
+    Step,
+    Tokens,
+)
+
+RAW, ZSTD = 0, 1
+_SMALL = 200
+INLINE = 512
+HASH_BYTES = 16
+KINDS = tuple(Kind)
+STATUSES = tuple(Status)
+KIND_CODE = {kind: code for code, kind in enumerate(KINDS)}
+STATUS_CODE = {status: code for code, status in enumerate(STATUSES)}
+
+_COLUMNS = frozenset(
+    {
+        "trace_id", "span_id", "parent_id", "started_at", "ended_at", "kind", "status", "marker",
+        "name", "tool", "model", "prompt_version", "cost_usd", "input", "output", "tokens",
+    }
+)  # fmt: skip
+_LONG = ("system", "tools", "arguments", "result", "documents", "resource")
+_NESTED: Mapping[str, Callable[[Any], object]] = {
+    "error": lambda v: Fault(**v),
+    "guard": lambda v: Guard(**v),
+    "human": lambda v: Human(**v),
+    "memory": lambda v: Memory(**{**v, "records": tuple(v.get("records", ()))}),
+    "documents": lambda v: tuple(Document(**d) for d in v),
+    "links": lambda v: tuple(Link(**one) for one in v),
+    "fallbacks": tuple,
+    "notes": tuple,
+    "system": tuple,
+    "tools": tuple,
+}
+_DEFAULTS = {
+    f.name: f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+    for f in dataclasses.fields(Step)
+    if f.name not in _COLUMNS
+}
+
+
+class Codec:
+    """Compresses and restores bodies; not for use by two threads at once."""
+
+    def __init__(self) -> None:
+        self._press = zstandard.ZstdCompressor(level=3, write_content_size=True)
+        self._restore = zstandard.ZstdDecompressor()
+
+    def press(self, body: bytes) -> tuple[int, bytes]:
+        """The encoding and the bytes to store."""
+        if len(body) < _SMALL:
+            return RAW, body
+        return ZSTD, self._press.compress(body)
+
+    def restore(self, enc: int, body: bytes) -> bytes:
+        return body if enc == RAW else self._restore.decompress(body)
+
+
+class Bodies:
+    """The bodies one batch refers to, each once: hash → canonical bytes."""
+
+    def __init__(self) -> None:
+        self.by_hash: dict[bytes, bytes] = {}
+
+    def put(self, body: bytes) -> bytes:
+        name = digest(body)
+        self.by_hash[name] = body
+        return name
+
+    def put_messages(self, messages: Iterable[Message]) -> list[bytes]:
+        return [self.put(canonical_message(m)) for m in messages]
+
+
+def pack_detail(step: Step, bodies: Bodies) -> bytes:
+    """What the columns do not hold, as canonical JSON; long payloads go to `bodies` by hash."""
+    held: dict[str, Json] = {}
+    refs: dict[str, Json] = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(step, name)
+        if value == default:
+            continue
+        plain = _plain(value)
+        if name in _LONG:
+            body = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+            if len(body) > INLINE or name == "resource":
+                refs[name] = bodies.put(body).hex()
+                continue
+        held[name] = plain
+    tokens = step.tokens
+    extra = [tokens.cache_read, tokens.cache_write, tokens.reasoning]
+    if any(v is not None for v in extra):
+        held["tokens"] = cast("Json", extra)
+    if refs:
+        held["refs"] = refs
+    return orjson.dumps(held, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: object) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {f.name: _plain(getattr(value, f.name)) for f in fields if _set(value, f)}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return cast("Json", value)
+
+
+def _set(value: object, item: "dataclasses.Field[Any]") -> bool:
+    return getattr(value, item.name) not in (None, "", (), {})
+
+
+def refs_of(detail: Mapping[str, Json]) -> Mapping[str, str]:
+    """The payloads of a detail that lie in the message table: field → hash in hex."""
+    refs = detail.get("refs")
+    return cast("Mapping[str, str]", refs) if isinstance(refs, dict) else {}
+
+
+def unpack_detail(detail: dict[str, Json], body_of: Callable[[bytes], bytes | None]) -> Any:
+    """The keyword arguments of Step in a detail; a payload whose body is gone is noted."""
+    fields: dict[str, Any] = {}
+    missing = []
+    for name, ref in refs_of(detail).items():
+        body = body_of(bytes.fromhex(ref))
+        if body is None:
+            missing.append(f"missing={name}")
+        else:
+            detail[name] = loads(body)
+    for name, value in detail.items():
+        if name in _DEFAULTS:
+            build = _NESTED.get(name)
+            fields[name] = value if build is None or value is None else build(value)
+    if missing:
+        fields["notes"] = (*fields.get("notes", ()), *missing)
+    return fields
+
+
+def unpack_tokens(
+    tokens_in: int | None, tokens_out: int | None, detail: Mapping[str, Json]
+) -> Tokens:
+    extra = detail.get("tokens")
+    read, write, reasoning = (
+        cast("list[int | None]", extra) if isinstance(extra, list) else [None] * 3
+    )
+    return Tokens(tokens_in, tokens_out, read, write, reasoning)
+
+
+def split_hashes(joined: bytes | None) -> list[bytes]:
+    """The hashes in a column that holds them end to end."""
+    if not joined:
+        return []
+    return [joined[i : i + HASH_BYTES] for i in range(0, len(joined), HASH_BYTES)]
