@@ -290,6 +290,8 @@ class Step:
     attributes: Mapping[str, Json] = field(default_factory=dict)
     resource: Mapping[str, Json] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    # what a later reading needs of the span: name, kind, code, message, scope, version, events
+    origin: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -351,6 +353,12 @@ class Trajectory:
     cost_partial: bool = False
     conventions: tuple[str, ...] = ()
     incomplete: frozenset[str] = frozenset()
+    feedback: "tuple[Feedback, ...]" = ()
+
+    @property
+    def is_listed(self) -> bool:
+        """A trace with a step or an agent run; others are kept and not listed."""
+        return bool(self.steps) or any(s.kind is Kind.AGENT for s in self.scopes)
 
     def step(self, number: int) -> Step | None:
         """The step of that number, or None."""
