@@ -1,0 +1,121 @@
+"""What a judge may know besides the step itself: the run, what was seen before, baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from evaluators.ledger import Ledger
+from waypost.records import Json, Kind, Message, Score, Step, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How a measure is distributed in a cohort: logarithm's median and spread, over n values."""
+
+    n: int
+    median: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A run around the item under judgement; views over it are made once and shared by judges.
+
+    `baselines` are by measure and key (`tokens:llm:gpt-5`), `verdicts` the step scores reached
+    so far, for judges that weigh them.
+    """
+
+    run: Trajectory | None = None
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    verdicts: tuple[Score, ...] = ()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Every text of the run with the step at which it was first known."""
+        return Ledger.of(self.run.steps if self.run else ())
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each step in the run, by id."""
+        return {step.id: place for place, step in enumerate(self.run.steps if self.run else ())}
+
+    def place(self, step: Step) -> int:
+        """How many steps came before this one."""
+        return self.places.get(step.id, 0)
+
+    def before(self, step: Step) -> tuple[Step, ...]:
+        """The run's steps before this one, in order."""
+        return self.run.steps[: self.place(step)] if self.run else ()
+
+    @cached_property
+    def _latest_models(self) -> tuple[Step | None, ...]:
+        latest: list[Step | None] = []
+        found: Step | None = None
+        for step in self.run.steps if self.run else ():
+            found = step if step.kind is Kind.LLM else found
+            latest.append(found)
+        return tuple(latest)
+
+    def model_step(self, step: Step) -> Step | None:
+        """The model call this step belongs to: itself, or the nearest before it."""
+        if step.kind is Kind.LLM:
+            return step
+        place = self.places.get(step.id)
+        return self._latest_models[place] if place is not None else None
+
+    def tools(self, step: Step) -> tuple[Mapping[str, Json], ...]:
+        """The tool definitions in force at a step; empty when none were recorded."""
+        for model in (self.model_step(step), self._first_with_tools):
+            if model is not None and model.tools:
+                return tuple(t for t in model.tools if isinstance(t, dict))
+        return ()
+
+    @cached_property
+    def _first_with_tools(self) -> Step | None:
+        return next((s for s in self.run.steps if s.tools), None) if self.run else None
+
+    def system_text(self, step: Step) -> str:
+        """The system prompt in force at a step."""
+        model = self.model_step(step)
+        return system_text(model) if model else ""
+
+    @cached_property
+    def goal(self) -> str:
+        """What the run was asked for: the first words of the user."""
+        if self.run is None:
+            return ""
+        inputs = [self.run.input, *(s.input for s in self.run.model_steps[:1])]
+        texts = (m.text for messages in inputs for m in messages if m.role in ("user", "human"))
+        return next((t for t in texts if t.strip()), "")
+
+
+ALONE = Surroundings()
+
+
+def system_text(step: Step) -> str:
+    """The system prompt of one model step, from its own field or its messages."""
+    parts = [_instruction(part) for part in step.system or ()]
+    parts += [m.text for m in step.input if m.role in ("system", "developer")]
+    return "\n".join(p for p in parts if p)
+
+
+def _instruction(part: Json) -> str:
+    if isinstance(part, str):
+        return part
+    content = part.get("content") if isinstance(part, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def last_request(step: Step) -> str:
+    """The last thing a user said to the model before this step answered."""
+    users = [m.text for m in step.input if m.role in ("user", "human") and m.text.strip()]
+    return users[-1] if users else ""
+
+
+def answer_text(step: Step) -> str:
+    """What a model step said, without its tool calls and reasoning."""
+    return "\n".join(m.text for m in step.output if m.text)
+
+
+def messages_text(messages: tuple[Message, ...]) -> str:
+    return "\n".join(m.text for m in messages if m.text)

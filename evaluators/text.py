@@ -1,0 +1,99 @@
+"""Plain text, cut into words, sentences and values with their places."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from waypost.records import Json
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])[-+]?\d+(?:\.\d+)?")
+SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
+_STOPS = """a about above after again all also am an and any are as at be because been before being
+    below between both but by can cannot could did do does doing down during each few for from
+    further had has have having he her here hers him his how i if in into is it its itself just
+    let me more most my no nor not now of off on once only or other our ours out over own same
+    she should so some such than that the their theirs them then there these they this those
+    through to too under until up very was we were what when where which while who whom why will
+    with would you your yours yes ok okay please thank thanks well really"""
+STOP_WORDS = frozenset(_STOPS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of text and where it stands."""
+
+    text: str
+    start: int
+    end: int
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case."""
+    return WORD.findall(text.lower())
+
+
+def content_words(text: str) -> list[str]:
+    """The words that carry meaning, cut to a common stem."""
+    return [stem(w) for w in words(text) if w not in STOP_WORDS]
+
+
+def stem(word: str) -> str:
+    """A word without the commonest English endings; crude, fast and the same on both sides."""
+    word = word.removesuffix("'s").removesuffix("’s")
+    for ending in ("ingly", "edly", "ings", "ing", "ies", "ied", "ed", "es", "ly", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)] + ("y" if ending in ("ies", "ied") else "")
+    return word
+
+
+def sentences(text: str) -> Iterator[Span]:
+    """The sentences of a text, lines counting as sentences, with their places."""
+    start = 0
+    for gap in SENTENCE_END.finditer(text):
+        yield from _trimmed(text, start, gap.start())
+        start = gap.end()
+    yield from _trimmed(text, start, len(text))
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+    piece = text[start:end]
+    body = piece.strip()
+    if body:
+        offset = start + piece.index(body)
+        yield Span(body, offset, offset + len(body))
+
+
+def numbers(text: str) -> Iterator[Span]:
+    """Every number, thousands separators taken out of `text`, with its place."""
+    for match in NUMBER.finditer(text):
+        yield Span(match.group().replace(",", "").lstrip("+"), match.start(), match.end())
+
+
+def quote(text: str, limit: int = 200) -> str:
+    """The beginning of a text for a person to read."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def leaves(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Every plain value inside a JSON value, with the path to it."""
+    pending = [(path, value)]
+    while pending:
+        where, item = pending.pop()
+        if isinstance(item, dict):
+            pending += [(f"{where}.{k}" if where else k, v) for k, v in reversed(item.items())]
+        elif isinstance(item, list):
+            pending += [(f"{where}[{n}]", v) for n, v in reversed(list(enumerate(item)))]
+        else:
+            yield where, item
+
+
+def as_text(value: Json) -> str:
+    """A JSON value as the text a model would have seen."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
