@@ -136,6 +136,7 @@ create table step (
   kind smallint not null,
   status smallint not null,
   marker boolean not null,
+  marked boolean not null default false,
   name text not null,
   tool text,
   model text,

@@ -26,6 +26,7 @@ from waypost.records import (
 RAW, ZSTD = 0, 1
 _SMALL = 200
 INLINE = 512
+COLUMN_TEXT = 512
 HASH_BYTES = 16
 KINDS = tuple(Kind)
 STATUSES = tuple(Status)
@@ -105,6 +106,12 @@ def pack_detail(step: Step, bodies: Bodies) -> bytes:
                 refs[name] = bodies.put(body).hex()
                 continue
         held[name] = plain
+    for name in ("name", "tool", "prompt_version"):
+        text = getattr(step, name)
+        if text and len(text) > COLUMN_TEXT:
+            held[name] = text
+    if step.model is None and step.model_requested or len(step.model or "") > COLUMN_TEXT:
+        held["model"] = step.model
     tokens = step.tokens
     extra = [tokens.cache_read, tokens.cache_write, tokens.reasoning]
     if any(v is not None for v in extra):

@@ -174,6 +174,7 @@ step = sa.Table(
     _col("kind", sa.SmallInteger),
     _col("status", sa.SmallInteger),
     _col("marker", sa.Boolean),
+    _col("marked", sa.Boolean, _off),
     _col("name", sa.Text),
     _opt("tool", sa.Text),
     _opt("model", sa.Text),

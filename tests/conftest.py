@@ -1,0 +1,97 @@
+"""Fixtures that every kind of test may use."""
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import Engine
+
+from tests.postgres15 import Debian15
+from waypost.store.embedded import EmbeddedPostgres
+from waypost.store.engine import connect
+from waypost.store.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Postgres servers by name, each with a migrated database `template`: URL of the server."""
+    data = tmp_path_factory.mktemp("pg")
+    with EmbeddedPostgres(data, buffers_mb=128, fsync=False) as embedded:
+        found = {"18": embedded.url}
+        debian = Debian15.start(tmp_path_factory.mktemp("pg15"))
+        if debian is not None:
+            found["15"] = debian.url
+        for url in found.values():
+            _make_template(url)
+        yield found
+        if debian is not None:
+            debian.stop()
+
+
+def _make_template(url: str) -> None:
+    _command(url, "create database template")
+    engine = connect(named(url, "template"))
+    migrate(engine)
+    engine.dispose()
+
+
+def named(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return url.replace("///waypost?", f"///{database}?").replace("///postgres?", f"///{database}?")
+
+
+def _command(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture
+def database(servers: dict[str, str]) -> Iterator[str]:
+    """The URL of a fresh migrated database on the embedded server."""
+    yield from clone(servers["18"])
+
+
+def clone(server: str) -> Iterator[str]:
+    """A copy of the migrated template, dropped afterwards."""
+    name = f"t{uuid.uuid4().hex}"
+    _command(server, f"create database {name} template template")
+    yield named(server, name)
+    _command(server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """An engine over a fresh migrated database."""
+    made = connect(database)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(params=["18", "15"])
+def any_engine(request: pytest.FixtureRequest, servers: dict[str, str]) -> Iterator[Engine]:
+    """The same, on each server version there is here."""
+    if request.param not in servers:
+        pytest.skip("Debian's Postgres 15 is not installed here")
+    for url in clone(servers[request.param]):
+        made = connect(url)
+        yield made
+        made.dispose()
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_waypost(
+    *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`waypost …` as a process of its own."""
+    python = ROOT / ".venv" / "bin" / "python"
+    return subprocess.run(
+        [str(python), "-m", "waypost", *arguments],
+        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env={**os.environ, **(env or {})},
+    )  # fmt: skip

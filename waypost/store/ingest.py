@@ -1,0 +1,199 @@
+"""Writes readings: rows, messages, summary and jobs in one transaction, each as often as sent."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from waypost.canon import digest
+from waypost.records import Content, Feedback, Kind, Reading, Step
+from waypost.store import rows
+from waypost.store.codec import Bodies, Codec, pack_detail
+from waypost.store.engine import plainly
+from waypost.store.history import Context, History
+from waypost.store.partitions import FUTURE, ensure_days
+from waypost.store.sql import copy_in, statement
+
+NS_PER_DAY = 86_400 * 10**9
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of one put: new rows, repeats that changed nothing, and refusals."""
+
+    stored: int = 0
+    repeated: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Writer:
+    """Writes batches over one engine; one thread at a time."""
+
+    def __init__(self, engine: Engine, *, history: History | None = None) -> None:
+        self._engine = engine
+        self._history = history or History()
+        self._codec = Codec()
+        self._days: set[dt.date] = set()
+
+    @contextmanager
+    def batch(self) -> Iterator["Batch"]:
+        """One transaction; everything put into the batch is committed when the block ends."""
+        batch = Batch(self._history, self._codec)
+        try:
+            yield batch
+            self._prepare(batch.days())
+            with plainly(), self._engine.begin() as connection:
+                batch.write(connection)
+        except BaseException:
+            self._history.forget()
+            raise
+        self._history.confirm()
+
+    def _prepare(self, days: set[dt.date]) -> None:
+        if days - self._days:
+            with plainly():
+                ensure_days(self._engine, days)
+            self._days |= days
+
+
+@dataclass(slots=True)
+class _Part:
+    """The rows of one project in a batch."""
+
+    steps: dict[tuple[str, str, int], rows.Row] = field(default_factory=dict)
+    messages: dict[tuple[bytes, dt.date, bytes], rows.Row] = field(default_factory=dict)
+    contents: list[rows.Row] = field(default_factory=list)
+    feedback: list[rows.Row] = field(default_factory=list)
+    written: Written = field(default_factory=Written)
+
+
+class Batch:
+    """What is to be committed together; `put` for each project, then the block's end writes."""
+
+    def __init__(self, history: History, codec: Codec) -> None:
+        self._history = history
+        self._codec = codec
+        self._parts: dict[int, _Part] = {}
+        self._days: set[dt.date] = set()
+
+    def days(self) -> set[dt.date]:
+        return self._days
+
+    def put(
+        self,
+        project_id: int,
+        readings: Sequence[Reading],
+        *,
+        contents: Sequence[Content] = (),
+        feedback: Sequence[Feedback] = (),
+        keep_days: int = 30,
+        now: dt.datetime | None = None,
+    ) -> Written:
+        """Take these for the commit. `stored` and `repeated` are known once it is done."""
+        part = self._parts.setdefault(project_id, _Part())
+        window = _window(now or dt.datetime.now(dt.UTC), keep_days)
+        for reading in readings:
+            refusal = self._put_step(part, project_id, reading.step, window)
+            if refusal is not None:
+                part.written.refused.append((reading.step.span_id, refusal))
+                continue
+            contents = (*contents, *reading.contents)
+            feedback = (*feedback, *reading.feedback)
+        part.contents += [self._content_row(c) for c in contents if window[0] <= c.at < window[1]]
+        part.feedback += [rows.feedback_row(project_id, f, window) for f in feedback]
+        self._days.update(rows.day_of(c.at) for c in contents if window[0] <= c.at < window[1])
+        self._days.update(rows.day_of(rows.clamp(f.at, window)) for f in feedback)
+        return part.written
+
+    def write(self, connection: Connection) -> None:
+        """Send everything to Postgres; the caller commits."""
+        for project_id in sorted(self._parts):
+            _write_part(connection, project_id, self._parts[project_id])
+
+    def _put_step(
+        self, part: _Part, project_id: int, step: Step, window: tuple[int, int]
+    ) -> str | None:
+        if not window[0] <= step.started_at < window[1]:
+            return "outside_keep_time"
+        key = (step.trace_id, step.span_id, step.started_at // 1000)
+        known = part.steps.get(key)
+        if known is not None and not (rows.is_marker(known) and not step.marker):
+            part.written.repeated += 1
+            return None
+        day = rows.day_of(step.started_at)
+        bodies = Bodies()
+        delta = self._input(project_id, step, day, bodies)
+        output = b"".join(bodies.put_messages(step.output))
+        detail = self._codec.press(pack_detail(step, bodies))
+        part.steps[key] = rows.step_row(step, delta, output, detail)
+        trace = bytes.fromhex(step.trace_id)
+        for name, body in bodies.by_hash.items():
+            if (trace, day, name) not in part.messages:
+                part.messages[trace, day, name] = (
+                    trace, rows.date_number(day), name, *self._codec.press(body),
+                )  # fmt: skip
+        self._days.add(day)
+        return None
+
+    def _input(
+        self, project_id: int, step: Step, day: dt.date, bodies: Bodies
+    ) -> rows.InputColumns:
+        hashes = b"".join(bodies.put_messages(step.input))
+        if step.input_base is not None or not hashes:
+            return rows.InputColumns(None, None, hashes, None)
+        trace = (project_id, step.trace_id)
+        delta = self._history.delta(trace, day, hashes)
+        if step.kind is Kind.LLM and not step.marker:
+            self._history.stage(trace, Context(step.span_id, day, hashes, delta.depth))
+        return rows.InputColumns(delta.base, delta.keep, delta.add, digest(hashes))
+
+    def _content_row(self, content: Content) -> rows.Row:
+        bodies = Bodies()
+        (name,) = bodies.put_messages([content.message])
+        return rows.content_row(content, name, self._codec.press(bodies.by_hash[name]))
+
+
+def _window(now: dt.datetime, keep_days: int) -> tuple[int, int]:
+    today = int(now.timestamp()) // 86_400
+    return (today - keep_days) * NS_PER_DAY, (today + FUTURE + 1) * NS_PER_DAY
+
+
+def _write_part(connection: Connection, project_id: int, part: _Part) -> None:
+    if part.messages:
+        copy_in(connection, "message_in", sorted(part.messages.values(), key=rows.message_order))
+        connection.execute(statement("write_messages"), {"project_id": project_id})
+    if part.steps:
+        copy_in(connection, "step_in", sorted(part.steps.values(), key=rows.step_order))
+        done = connection.execute(statement("write_steps"), {"project_id": project_id}).one()
+        part.written.stored += done.stored
+        part.written.repeated += len(part.steps) - done.stored
+    if part.contents:
+        copy_in(connection, "content_in", sorted(part.contents, key=rows.content_order))
+        connection.execute(statement("write_contents"), {"project_id": project_id})
+    if part.feedback:
+        copy_in(connection, "feedback_in", sorted(part.feedback, key=rows.feedback_order))
+        connection.execute(statement("write_feedback"), {"project_id": project_id})
+
+
+def count_intake(
+    connection: Connection, project_id: int, counts: dict[str, int], *, now: dt.datetime
+) -> None:
+    """Add to the hourly counts of what arrived, was refused, cut or dropped, by reason."""
+    if counts:
+        connection.execute(
+            sa.text("""
+                insert into intake (project_id, bucket, what, n)
+                select :project_id, date_trunc('hour', cast(:now as timestamptz)), what, n
+                from unnest(cast(:whats as text[]), cast(:ns as bigint[])) as t (what, n)
+                order by what
+                on conflict (project_id, bucket, what) do update set n = intake.n + excluded.n"""),
+            {
+                "project_id": project_id,
+                "now": now,
+                "whats": list(counts),
+                "ns": list(counts.values()),
+            },
+        )
