@@ -16,6 +16,20 @@ from waypost.store.engine import connect
 from waypost.store.migrate import migrate
 
 
+_NEEDS_STORE = {"servers", "database", "engine", "any_engine"}
+_NEEDS_BROWSER = {"browser", "page"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test asks for says what it needs; `scripts/test quick` goes by that."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if names & _NEEDS_STORE:
+            item.add_marker(pytest.mark.store)
+        if names & _NEEDS_BROWSER:
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Postgres servers by name, each with a migrated database `template`: URL of the server."""

@@ -110,7 +110,7 @@ def pack_detail(step: Step, bodies: Bodies) -> bytes:
         text = getattr(step, name)
         if text and len(text) > COLUMN_TEXT:
             held[name] = text
-    if step.model is None and step.model_requested or len(step.model or "") > COLUMN_TEXT:
+    if (step.model is None and step.model_requested) or len(step.model or "") > COLUMN_TEXT:
         held["model"] = step.model
     tokens = step.tokens
     extra = [tokens.cache_read, tokens.cache_write, tokens.reasoning]

@@ -4,6 +4,7 @@ The wheel's own starter gives up during long recoveries, trusts zombies and coun
 this one has one owner, which holds a lock on the data folder for as long as it lives.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -102,7 +103,9 @@ class EmbeddedPostgres:
         """Start Postgres if it does not answer; True when it had to be started."""
         if self.answers():
             return False
-        self._clear_stale_pid()
+        self._clear_stale()
+        if self.answers():
+            return False
         if not (self.cluster / "PG_VERSION").exists():
             self._create_cluster()
         self._write_config()
@@ -167,19 +170,31 @@ class EmbeddedPostgres:
             os.close(self._lock)
             self._lock = None
 
-    def _clear_stale_pid(self) -> None:
-        """A postmaster.pid of a dead, zombie or reused process would keep Postgres from starting.
+    def _clear_stale(self) -> None:
+        """What a dead postmaster leaves behind: its pid file, its socket's lock, its backends.
 
-        A live one that does not answer is still recovering (or stuck): it is waited for.
+        A live one that does not answer is still recovering (or stuck): it is waited for. Backends
+        that outlive their postmaster must be gone before another may touch the files.
         """
-        if self.postmaster() is None:
-            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-            return
         deadline = time.monotonic() + _START_SECONDS
         while self.postmaster() is not None and time.monotonic() < deadline:
             if self.answers():
                 return
             time.sleep(0.2)
+        if self.postmaster() is not None:
+            return
+        _end_all(self._orphans())
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        for left in self.socket_folder.glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
+
+    def _orphans(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.info["name"] == "postgres" and process.cwd() == str(self.cluster):
+                    found.append(process)
+        return found
 
     def _create_cluster(self) -> None:
         # Made beside and renamed: a start that is killed half-way leaves no half cluster.
@@ -312,6 +327,14 @@ def _sentence(error: OSError, doing: str) -> WaypostError:
     if error.errno == 28:
         return DiskFull(f"Could not {doing}: the disk is full. Free some space and start again.")
     return WaypostError(f"Could not {doing}: {error.strerror}. Choose another folder with --data.")
+
+
+def _end_all(processes: list[psutil.Process]) -> None:
+    _, left = psutil.wait_procs(processes, timeout=10)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=10)
 
 
 def _tail(path: Path) -> str:

@@ -14,7 +14,6 @@ from waypost.store.codec import (
     KINDS,
     STATUSES,
     Codec,
-    refs_of,
     split_hashes,
     unpack_detail,
     unpack_tokens,

@@ -1,0 +1,1 @@
+"""Steps, read one by one, put together into the trajectory they belong to."""

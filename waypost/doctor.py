@@ -1,0 +1,139 @@
+"""What is wrong with an installation, and how to mend it."""
+
+import datetime as dt
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from waypost.errors import WaypostError
+from waypost.settings import Settings
+from waypost.store import audit, keys, migrate, partitions, projects
+from waypost.store.engine import connect, plainly, server_version
+from waypost.store.opened import embedded
+
+_LOW_BYTES = 1 << 30
+_CLOCK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: fine or not, and what mends it."""
+
+    check: str
+    fine: bool
+    said: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Every check in order; those that need Postgres are left out when it does not answer."""
+    findings = [_disk(settings), *_ports(settings)]
+    url = settings.database_url
+    if url is None:
+        server = embedded(settings)
+        if not server.answers():
+            said = f"the embedded server in {server.data} is not running"
+            return [Finding("postgres", False, said, "Start it with `waypost up`."), *findings]
+        url = server.url
+    engine = connect(url)
+    try:
+        return [*_stored(engine), *findings]
+    finally:
+        engine.dispose()
+
+
+def _stored(engine: Engine) -> Iterator[Finding]:
+    try:
+        with plainly(), engine.connect() as connection:
+            yield Finding("postgres", True, f"answers, version {server_version(connection)}")
+            yield from _inside(connection)
+    except WaypostError as error:
+        yield Finding("postgres", False, str(error), "Start Postgres, or mend the URL.")
+
+
+def _inside(connection: Connection) -> Iterator[Finding]:
+    version, wanted = migrate.current(connection), migrate.head()
+    current = version == wanted
+    yield Finding("schema", current, f"at {version}, newest {wanted}", "Run `waypost migrate`.")
+    if not current:
+        return
+    checks: tuple[Callable[[Connection], Finding], ...] = (_days, _clock, _keys, _audit, _jobs)
+    for check in checks:
+        yield check(connection)
+
+
+def _days(connection: Connection) -> Finding:
+    today = dt.datetime.now(dt.UTC).date()
+    wanted = {today + dt.timedelta(days=n) for n in range(partitions.FUTURE + 1)}
+    missing = sorted(wanted - partitions.known_days(connection))
+    said = "ready for the coming days" if not missing else f"missing from {missing[0]} on"
+    return Finding("partitions", not missing, said, "Start a worker, or run `waypost migrate`.")
+
+
+def _clock(connection: Connection) -> Finding:
+    there = connection.execute(sa.text("select clock_timestamp()")).scalar_one()
+    skew = abs((dt.datetime.now(dt.UTC) - there).total_seconds())
+    said = f"{skew:.1f} s between this machine and Postgres"
+    return Finding("clock", skew < _CLOCK_SECONDS, said, "Let both machines follow NTP.")
+
+
+def _keys(connection: Connection) -> Finding:
+    now = dt.datetime.now(dt.UTC)
+    known = [k for p in projects.every(connection) for k in keys.every(connection, p.id)]
+    soon = now + dt.timedelta(days=7)
+    ending = [
+        k.name for k in known
+        if k.revoked_at is None and k.expires_at is not None and k.expires_at < soon
+    ]  # fmt: skip
+    said = f"{len(known)} known"
+    if ending:
+        said = f"{', '.join(ending)}: expired or about to"
+    return Finding("keys", not ending, said, "Make a new one with `waypost key create`.")
+
+
+def _audit(connection: Connection) -> Finding:
+    broken = audit.first_break(connection)
+    said = "unbroken" if broken is None else f"changed or cut before entry {broken}"
+    return Finding("audit", broken is None, said, "Compare with a backup: somebody wrote to it.")
+
+
+def _jobs(connection: Connection) -> Finding:
+    oldest, dead = connection.execute(
+        sa.text("""
+            select extract(epoch from now() - min(created_at)), (select count(*) from job_dead)
+            from job where coalesce(leased_until, '-infinity') < now()""")
+    ).one()
+    late = float(oldest or 0)
+    fine = late < 300 and not dead
+    said = f"oldest waits {late:.0f} s, {dead} given up"
+    return Finding("jobs", fine, said, "Start more workers; see the Evaluators page for errors.")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.data.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    said = f"{free / (1 << 30):.1f} GiB free at {folder}"
+    return Finding("disk", free > _LOW_BYTES, said, "Free some space or shorten the keep-time.")
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    for name, port in (
+        ("otlp-http", settings.otlp_http), ("otlp-grpc", settings.otlp_grpc), ("ui", settings.ui)
+    ):  # fmt: skip
+        open_ = _answers(settings.host, port)
+        said = f"{settings.host}:{port} " + ("answers" if open_ else "does not answer")
+        yield Finding(f"port {name}", open_, said, "Start Waypost with `waypost up`.")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

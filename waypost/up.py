@@ -1,0 +1,171 @@
+"""`waypost up`: the embedded Postgres and every part of Waypost as one process group."""
+
+import importlib.util
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from waypost.errors import BadSetting, WaypostError
+from waypost.settings import Settings
+from waypost.store import migrate
+from waypost.store.embedded import EmbeddedPostgres
+from waypost.store.engine import connect, plainly
+from waypost.store.opened import embedded
+from waypost.supervisor import Part, Supervisor, on_signals
+
+ROOMS = {"collector": "collector.run", "worker": "evaluators.run", "dashboard": "ui.run"}
+_READY_SECONDS = 60
+Say = Callable[[str], None]
+
+
+def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
+    """Run until a signal; returns once everything is stopped."""
+    _refuse_open_doors(settings, with_ui=with_ui)
+    server = None if settings.database_url else embedded(settings)
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        supervisor.stop()
+
+    url = settings.database_url or ""
+    if server is not None:
+        began = time.monotonic()
+        url = server.start()
+        say(f"Postgres is ready in {server.data} ({time.monotonic() - began:.1f} s).")
+    try:
+        _migrate(url, say)
+        watch = _Watch(server, say)
+        supervisor = Supervisor(
+            _parts(settings, with_ui=with_ui, demo=demo),
+            environment=_environment(settings, url),
+            say=say,
+            check=watch,
+        )
+        with on_signals(stop):
+            supervisor.start()
+            if _wait_ready(settings, with_ui=with_ui, until=lambda: stopped):
+                _greet(settings, with_ui=with_ui, say=say)
+            supervisor.run()
+            say("Stopping.")
+    finally:
+        if server is not None:
+            server.stop()
+
+
+def _refuse_open_doors(settings: Settings, *, with_ui: bool) -> None:
+    if settings.on_loopback or not with_ui:
+        return
+    if settings.users is None:
+        raise BadSetting(
+            f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
+            "file of users, or add --no-ui, or stay on 127.0.0.1."
+        )
+
+
+def _migrate(url: str, say: Say) -> None:
+    engine = connect(url)
+    try:
+        with plainly():
+            if migrate.migrate(engine):
+                say(f"The schema is at {migrate.head()}.")
+    finally:
+        engine.dispose()
+
+
+def _parts(settings: Settings, *, with_ui: bool, demo: bool) -> list[Part]:
+    parts = [Part("collector", ["collect"])]
+    parts += [Part("worker", ["work"]) for _ in range(settings.workers)]
+    if with_ui:
+        parts.append(Part("dashboard", ["ui"]))
+    del demo  # the demo verb arrives with the story
+    return [part for part in parts if has_room(part.name)]
+
+
+def has_room(name: str) -> bool:
+    """Whether this part is installed."""
+    try:
+        return importlib.util.find_spec(ROOMS[name]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _environment(settings: Settings, url: str) -> dict[str, str]:
+    return {
+        "WAYPOST_DATABASE_URL": url,
+        "WAYPOST_DATA": str(settings.data.resolve()),
+        "WAYPOST_HOST": settings.host,
+        "WAYPOST_OTLP_HTTP": str(settings.otlp_http),
+        "WAYPOST_OTLP_GRPC": str(settings.otlp_grpc),
+        "WAYPOST_UI": str(settings.ui),
+    }
+
+
+class _Watch:
+    """Starts the embedded Postgres again when it has died."""
+
+    def __init__(self, server: EmbeddedPostgres | None, say: Say) -> None:
+        self._server = server
+        self._say = say
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        if self._server is None or self._server.postmaster() is not None:
+            return
+        if time.monotonic() < self._due:
+            return
+        self._say("Postgres stopped; starting it again.")
+        try:
+            self._server.ensure()
+        except WaypostError as error:
+            self._due = time.monotonic() + 5
+            self._say(str(error))
+
+
+def _wait_ready(settings: Settings, *, with_ui: bool, until: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _READY_SECONDS
+    checks = []
+    if has_room("collector"):
+        checks.append(lambda: _answers(f"http://{_host(settings)}:{settings.otlp_http}/healthz"))
+    if with_ui and has_room("dashboard"):
+        checks.append(lambda: _listens(settings.host, settings.ui))
+    while time.monotonic() < deadline and not until():
+        if all(check() for check in checks):
+            return True
+        time.sleep(0.1)
+    return not until()
+
+
+def _host(settings: Settings) -> str:
+    return f"[{settings.host}]" if ":" in settings.host else settings.host
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own http address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _greet(settings: Settings, *, with_ui: bool, say: Say) -> None:
+    host = _host(settings)
+    scheme = "https" if settings.tls_cert else "http"
+    say("Waypost is up.")
+    if has_room("collector"):
+        say(f"  OTLP/HTTP  {scheme}://{host}:{settings.otlp_http}")
+        say(f"  OTLP/gRPC  {scheme}://{host}:{settings.otlp_grpc}")
+    if with_ui and has_room("dashboard"):
+        say(f"  dashboard  http://{host}:{settings.ui}")
+    say("Ctrl-C stops all of it.")
