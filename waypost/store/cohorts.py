@@ -1,0 +1,57 @@
+"""Cohorts: the values of the declared keys, each combination once, by a small number."""
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from waypost.canon import canonical, digest
+
+_VALUE = 256
+CohortKey = bytes
+
+
+def key_of(values: Mapping[str, str]) -> CohortKey:
+    """What names a cohort: the hash of its sorted values."""
+    return digest(canonical(dict(trimmed(values))))
+
+
+def trimmed(values: Mapping[str, str]) -> dict[str, str]:
+    """The values that count: none empty, none longer than 256 characters."""
+    return {k: v[:_VALUE] for k, v in values.items() if v}
+
+
+def ids(
+    connection: Connection, project_id: int, wanted: Iterable[Mapping[str, str]]
+) -> dict[CohortKey, int]:
+    """The ids of these cohorts by `key_of`, made where they are new."""
+    by_key = {key_of(values): canonical(dict(trimmed(values))).decode() for values in wanted}
+    keys = sorted(by_key)
+    connection.execute(
+        sa.text("""
+            insert into cohort (project_id, attrs, key)
+            select :project_id, attrs::jsonb, key
+            from unnest(cast(:attrs as text[]), cast(:keys as bytea[])) as t (attrs, key)
+            where not exists (
+              select from cohort c where c.project_id = :project_id and c.key = t.key)
+            order by key
+            on conflict (project_id, key) do nothing"""),
+        {"project_id": project_id, "attrs": [by_key[k] for k in keys], "keys": keys},
+    )
+    found = connection.execute(
+        sa.text("select id, key from cohort where project_id = :project_id and key = any(:keys)"),
+        {"project_id": project_id, "keys": keys},
+    )
+    return {bytes(row.key): row.id for row in found}
+
+
+def named(
+    connection: Connection, project_id: int, cohort_ids: Iterable[int]
+) -> dict[int, dict[str, str]]:
+    """The values of these cohorts by id."""
+    found = connection.execute(
+        sa.text("""
+            select id, attrs from cohort where project_id = :project_id and id = any(:ids)"""),
+        {"project_id": project_id, "ids": sorted(set(cohort_ids))},
+    )
+    return {row.id: dict(row.attrs) for row in found}

@@ -1,0 +1,318 @@
+"""Trajectories: one whole run put together, and pages of their summaries."""
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from waypost.assembly import assemble
+from waypost.records import Trajectory
+from waypost.store import spans
+from waypost.store.codec import STATUS_CODE, STATUSES
+from waypost.store.rows import day_of
+
+_SHAPE = 200
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of a list of trajectories."""
+
+    trace_id: str
+    trajectory_id: str
+    day: dt.date
+    first_at: dt.datetime
+    last_at: dt.datetime
+    status: str
+    ended: bool
+    settled: bool
+    name: str | None
+    agent: str | None
+    session: str | None
+    user: str | None
+    model: str | None
+    prompt_version: str | None
+    cohort_id: int | None
+    steps: int
+    errors: int
+    fails: int
+    first_bad_step: int | None
+    worst_score: float | None
+    tokens_in: int
+    tokens_out: int
+    tokens_partial: bool
+    cost_usd: float
+    cost_partial: bool
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which trajectories a page shows; None does not ask. Times bound the first step."""
+
+    since: dt.datetime
+    until: dt.datetime
+    cohort_ids: Sequence[int] | None = None
+    evaluator_ids: Sequence[int] | None = None
+    failed: bool | None = None
+    agent: str | None = None
+    session: str | None = None
+    user: str | None = None
+    status: str | None = None
+    tool: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the scores of a run add up to."""
+
+    fails: int
+    first_bad_step: int | None
+    worst_score: float | None
+    shape: str
+
+
+def load(
+    connection: Connection,
+    project_id: int,
+    trace_id: str,
+    *,
+    cohort_keys: Sequence[str] = (),
+) -> Trajectory | None:
+    """The whole run that this trace belongs to, over all its traces; None when unknown."""
+    found = load_many(connection, project_id, [trace_id], cohort_keys=cohort_keys)
+    return found.get(trace_id)
+
+
+def load_many(
+    connection: Connection,
+    project_id: int,
+    trace_ids: Sequence[str],
+    *,
+    cohort_keys: Sequence[str] = (),
+) -> dict[str, Trajectory]:
+    """The runs these traces belong to, by the trace asked for; unknown ones are left out."""
+    groups = _groups(connection, project_id, trace_ids)
+    if not groups:
+        return {}
+    traces = sorted({t for group in groups.values() for t, _ in group})
+    since = min(day for group in groups.values() for _, day in group)
+    stored = spans.of_traces(connection, project_id, traces, since)
+    steps, contents = defaultdict(list), defaultdict(list)
+    for step in stored.steps:
+        steps[step.trace_id].append(step)
+    for content in stored.contents:
+        contents[content.trace_id].append(content)
+    runs: dict[str, Trajectory] = {}
+    for group in groups.values():
+        own = sorted({t for t, _ in group})
+        run = assemble(
+            [s for t in own for s in steps[t]],
+            contents=[c for t in own for c in contents[t]],
+            cohort_keys=cohort_keys,
+        )
+        runs |= dict.fromkeys(own, run)
+    return {trace: runs[trace] for trace in trace_ids if trace in runs}
+
+
+def _groups(
+    connection: Connection, project_id: int, trace_ids: Sequence[str]
+) -> Mapping[str, list[tuple[str, dt.date]]]:
+    """The traces and days of each run: by its trajectory id, which a resumed run keeps."""
+    rows = connection.execute(
+        sa.text("""
+            with asked as (
+              select distinct trajectory_id from trajectory
+              where project_id = :project_id and trace_id = any(:traces))
+            select trajectory_id, trace_id, day from trajectory
+            where project_id = :project_id
+              and trajectory_id in (select trajectory_id from asked)
+            order by first_at"""),
+        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
+    )
+    groups: dict[str, list[tuple[str, dt.date]]] = defaultdict(list)
+    for row in rows:
+        groups[row.trajectory_id.hex].append((row.trace_id.hex, row.day))
+    return groups
+
+
+def settle(
+    connection: Connection,
+    project_id: int,
+    run: Trajectory,
+    *,
+    cohort_id: int | None,
+    verdicts: Verdicts,
+    now: dt.datetime | None = None,
+) -> None:
+    """Write what the whole run adds up to: all of it on its first row, nothing on the others."""
+    if not run.traces:
+        return
+    models = [s for s in run.model_steps if s.model or s.model_requested]
+    prompts = [s.prompt_version for s in run.model_steps if s.prompt_version]
+    connection.execute(
+        _SETTLE,
+        {
+            "project_id": project_id,
+            "traces": [uuid.UUID(t) for t in run.traces],
+            "since": day_of(run.started_at),
+            "now": now or dt.datetime.now(dt.UTC),
+            "last_at": dt.datetime.fromtimestamp(run.ended_at / 1e9, dt.UTC),
+            "status": STATUS_CODE[run.status],
+            "ended": run.ended,
+            "name": _text(run.name),
+            "agent": _text(run.agent),
+            "session": _text(run.session),
+            "user": _text(run.user),
+            "service": _text(run.service),
+            "environment": _text(run.environment),
+            "model": _text((models[0].model or models[0].model_requested) if models else None),
+            "prompt_version": _text(prompts[0] if prompts else None),
+            "cohort_id": cohort_id,
+            "steps": len(run.steps),
+            "errors": sum(s.status == "error" for s in run.steps),
+            "fails": verdicts.fails,
+            "first_bad_step": verdicts.first_bad_step,
+            "worst_score": verdicts.worst_score,
+            "tokens_in": run.tokens.input or 0,
+            "tokens_out": run.tokens.output or 0,
+            "tokens_cached": run.tokens.cache_read or 0,
+            "tokens_partial": run.tokens_partial,
+            "cost_usd": run.cost_usd or 0.0,
+            "cost_partial": run.cost_partial,
+            "shape": verdicts.shape[:_SHAPE],
+        },
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return value[:512] if value else None
+
+
+_SETTLE = sa.text("""
+    with first as (
+      select trace_id, day from trajectory
+      where project_id = :project_id and trace_id = any(:traces) and day >= :since
+      order by first_at, trace_id, day
+      limit 1
+    ),
+    others as (
+      update trajectory t set
+        steps = 0, errors = 0, fails = 0, first_bad_step = null, tokens_in = 0, tokens_out = 0,
+        tokens_cached = 0, cost_usd = 0, settled_at = :now, cohort_id = :cohort_id
+      from first
+      where t.project_id = :project_id and t.trace_id = any(:traces) and t.day >= :since
+        and (t.trace_id, t.day) <> (first.trace_id, first.day)
+    )
+    update trajectory t set
+      settled_at = :now, last_at = :last_at, status = :status, root_ended = :ended, name = :name,
+      agent = :agent, session_id = :session, user_id = :user, service = :service,
+      environment = :environment, model = :model, prompt_version = :prompt_version,
+      cohort_id = :cohort_id, steps = :steps, errors = :errors, fails = :fails,
+      first_bad_step = :first_bad_step, worst_score = :worst_score, tokens_in = :tokens_in,
+      tokens_out = :tokens_out, tokens_cached = :tokens_cached, tokens_partial = :tokens_partial,
+      cost_usd = :cost_usd, cost_partial = :cost_partial, shape = :shape
+    from first
+    where t.project_id = :project_id and t.trace_id = first.trace_id and t.day = first.day""")
+
+
+def page(
+    connection: Connection,
+    project_id: int,
+    wanted: Filter,
+    *,
+    after: tuple[dt.datetime, str] | None = None,
+    most: int = _PAGE,
+) -> list[Summary]:
+    """The newest runs that fit, older than `after`, the start and trace of the page before."""
+    conditions, values = _conditions(wanted)
+    if after is not None:
+        conditions.append(sa.text("(t.first_at, t.trace_id) < (:after_at, :after_trace)"))
+        values |= {"after_at": after[0], "after_trace": uuid.UUID(after[1])}
+    query: sa.Select[tuple[Any, ...]] = (
+        sa.select(*(sa.literal_column(f"t.{name}") for name in _COLUMNS))
+        .select_from(sa.text("trajectory t"))
+        .where(*conditions)
+        .order_by(sa.text("t.first_at desc, t.trace_id desc"))
+        .limit(most)
+    )
+    rows = connection.execute(query, {"project_id": project_id, **values})
+    return [_summary(row) for row in rows]
+
+
+_COLUMNS = (
+    "trace_id", "trajectory_id", "day", "first_at", "last_at", "status", "root_ended",
+    "settled_at", "name", "agent", "session_id", "user_id", "model", "prompt_version",
+    "cohort_id", "steps", "errors", "fails", "first_bad_step", "worst_score", "tokens_in",
+    "tokens_out", "tokens_partial", "cost_usd", "cost_partial", "shape",
+)  # fmt: skip
+_ASKED = {
+    "cohort_ids": "t.cohort_id = any(:cohort_ids)",
+    "agent": "t.agent = :agent",
+    "session": "t.session_id = :session",
+    "user": "t.user_id = :user",
+    "text": "strpos(lower(coalesce(t.name, '')), lower(:text)) > 0",
+    "tool": """exists (select from step s where s.project_id = t.project_id
+      and s.trace_id = t.trace_id and s.started_at >= t.first_at and s.tool = :tool)""",
+    "evaluator_ids": """exists (select from score s where s.project_id = t.project_id
+      and s.trace_id = t.trace_id and s.started_at >= t.day and s.outcome = 0
+      and s.evaluator_id = any(:evaluator_ids))""",
+}
+
+
+def _conditions(wanted: Filter) -> tuple[list[sa.TextClause], dict[str, object]]:
+    """Conditions from a fixed list; what the caller gives is always a bound value."""
+    texts = [
+        "t.project_id = :project_id", "t.steps > 0", "t.day >= :since_day", "t.day <= :until_day",
+        "t.first_at >= :since", "t.first_at < :until",
+    ]  # fmt: skip
+    values: dict[str, object] = {
+        "since": wanted.since,
+        "until": wanted.until,
+        "since_day": wanted.since.astimezone(dt.UTC).date(),
+        "until_day": wanted.until.astimezone(dt.UTC).date(),
+    }
+    for name, text in _ASKED.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            texts.append(text)
+            values[name] = list(value) if name.endswith("_ids") else value
+    if wanted.failed is not None:
+        texts.append("t.fails > 0" if wanted.failed else "t.fails = 0")
+    if wanted.status is not None:
+        texts.append("t.status = :status")
+        codes = {str(status): code for status, code in STATUS_CODE.items()}
+        values["status"] = codes.get(wanted.status, -1)
+    return [sa.text(t) for t in texts], values
+
+
+def _summary(row: sa.Row[tuple[Any, ...]]) -> Summary:
+    values = row._mapping
+    return Summary(
+        trace_id=values["trace_id"].hex,
+        trajectory_id=values["trajectory_id"].hex,
+        day=values["day"],
+        first_at=values["first_at"],
+        last_at=values["last_at"],
+        status=str(STATUSES[values["status"]]),
+        ended=values["root_ended"],
+        settled=values["settled_at"] is not None,
+        session=values["session_id"],
+        user=values["user_id"],
+        shape=values["shape"] or "",
+        **{
+            name: values[name]
+            for name in (
+                "name", "agent", "model", "prompt_version", "cohort_id", "steps", "errors",
+                "fails", "first_bad_step", "worst_score", "tokens_in", "tokens_out",
+                "tokens_partial", "cost_usd", "cost_partial",
+            )
+        },
+    )  # fmt: skip
