@@ -15,7 +15,6 @@ from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
 
-
 _NEEDS_STORE = {"servers", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}
 
@@ -71,8 +70,13 @@ def database(servers: dict[str, str]) -> Iterator[str]:
 
 def clone(server: str) -> Iterator[str]:
     """A copy of the migrated template, dropped afterwards."""
+    yield from empty(server, template="template")
+
+
+def empty(server: str, *, template: str = "template0") -> Iterator[str]:
+    """A database without a schema, dropped afterwards."""
     name = f"t{uuid.uuid4().hex}"
-    _command(server, f"create database {name} template template")
+    _command(server, f"create database {name} template {template}")
     yield named(server, name)
     _command(server, f"drop database {name} with (force)")
 

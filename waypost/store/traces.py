@@ -1,18 +1,15 @@
-"""Trajectories: one whole run put together, and pages of their summaries."""
+"""Summaries of trajectories: pages of them, and what a whole run adds up to."""
 
 import datetime as dt
 import uuid
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from waypost.assembly import assemble
 from waypost.records import Trajectory
-from waypost.store import spans
 from waypost.store.codec import STATUS_CODE, STATUSES
 from waypost.store.rows import day_of
 
@@ -77,70 +74,6 @@ class Verdicts:
     first_bad_step: int | None
     worst_score: float | None
     shape: str
-
-
-def load(
-    connection: Connection,
-    project_id: int,
-    trace_id: str,
-    *,
-    cohort_keys: Sequence[str] = (),
-) -> Trajectory | None:
-    """The whole run that this trace belongs to, over all its traces; None when unknown."""
-    found = load_many(connection, project_id, [trace_id], cohort_keys=cohort_keys)
-    return found.get(trace_id)
-
-
-def load_many(
-    connection: Connection,
-    project_id: int,
-    trace_ids: Sequence[str],
-    *,
-    cohort_keys: Sequence[str] = (),
-) -> dict[str, Trajectory]:
-    """The runs these traces belong to, by the trace asked for; unknown ones are left out."""
-    groups = _groups(connection, project_id, trace_ids)
-    if not groups:
-        return {}
-    traces = sorted({t for group in groups.values() for t, _ in group})
-    since = min(day for group in groups.values() for _, day in group)
-    stored = spans.of_traces(connection, project_id, traces, since)
-    steps, contents = defaultdict(list), defaultdict(list)
-    for step in stored.steps:
-        steps[step.trace_id].append(step)
-    for content in stored.contents:
-        contents[content.trace_id].append(content)
-    runs: dict[str, Trajectory] = {}
-    for group in groups.values():
-        own = sorted({t for t, _ in group})
-        run = assemble(
-            [s for t in own for s in steps[t]],
-            contents=[c for t in own for c in contents[t]],
-            cohort_keys=cohort_keys,
-        )
-        runs |= dict.fromkeys(own, run)
-    return {trace: runs[trace] for trace in trace_ids if trace in runs}
-
-
-def _groups(
-    connection: Connection, project_id: int, trace_ids: Sequence[str]
-) -> Mapping[str, list[tuple[str, dt.date]]]:
-    """The traces and days of each run: by its trajectory id, which a resumed run keeps."""
-    rows = connection.execute(
-        sa.text("""
-            with asked as (
-              select distinct trajectory_id from trajectory
-              where project_id = :project_id and trace_id = any(:traces))
-            select trajectory_id, trace_id, day from trajectory
-            where project_id = :project_id
-              and trajectory_id in (select trajectory_id from asked)
-            order by first_at"""),
-        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
-    )
-    groups: dict[str, list[tuple[str, dt.date]]] = defaultdict(list)
-    for row in rows:
-        groups[row.trajectory_id.hex].append((row.trace_id.hex, row.day))
-    return groups
 
 
 def settle(
@@ -236,7 +169,7 @@ def page(
     if after is not None:
         conditions.append(sa.text("(t.first_at, t.trace_id) < (:after_at, :after_trace)"))
         values |= {"after_at": after[0], "after_trace": uuid.UUID(after[1])}
-    query: sa.Select[tuple[Any, ...]] = (
+    query: Any = (
         sa.select(*(sa.literal_column(f"t.{name}") for name in _COLUMNS))
         .select_from(sa.text("trajectory t"))
         .where(*conditions)

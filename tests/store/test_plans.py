@@ -1,0 +1,123 @@
+"""Hot queries keep their index and touch only the days they ask for."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from waypost.store import jobs, spans, traces
+from waypost.store.partitions import ensure_days
+from waypost.store.queues import Queue
+
+DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(20)]
+TRACE = "0" * 31 + "1"
+
+
+@pytest.fixture
+def filled(engine: Engine) -> Iterator[Connection]:
+    """Twenty days, the statistics of a few thousand rows in each."""
+    ensure_days(engine, DAYS)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("""
+                insert into step (project_id, trace_id, span_id, started_at, started_ns,
+                  duration_ns, kind, status, marker, name, enc, detail)
+                select 1 + g % 3, md5((g / 10)::text)::uuid, g, d + g * interval '1 second', 0, 1,
+                  1, 0, false, 'x', 0, ''
+                from generate_series(1, 3000) g,
+                  generate_series(timestamptz '2026-11-01', '2026-11-20', '1 day') d""")
+        )
+        connection.execute(
+            sa.text("""
+                insert into trajectory (project_id, trace_id, day, trajectory_id, first_at, last_at,
+                  steps, fails, cohort_id)
+                select 1 + g % 3, md5(g::text)::uuid, d::date, md5(g::text)::uuid,
+                  d + g * interval '1 second', d, 3, g % 5, g % 7
+                from generate_series(1, 3000) g,
+                  generate_series(timestamptz '2026-11-01', '2026-11-20', '1 day') d""")
+        )
+        connection.execute(
+            sa.text("""
+                insert into score (project_id, trace_id, span_id, evaluator_id, started_at,
+                  cohort_id, outcome)
+                select 1, md5(g::text)::uuid, g, 1 + g % 9, d + g * interval '1 second', g % 11,
+                  (g % 20 > 0)::int
+                from generate_series(1, 3000) g,
+                  generate_series(timestamptz '2026-11-01', '2026-11-20', '1 day') d""")
+        )
+        connection.execute(
+            sa.text("""
+                insert into job (project_id, queue, trace_id, day)
+                select 1, 1, md5(g::text)::uuid, '2026-11-01' from generate_series(1, 5000) g""")
+        )
+        connection.execute(sa.text("analyze"))
+        yield connection
+
+
+def plan(connection: Connection, query: Any, values: dict[str, Any]) -> str:
+    text = str(query.compile(dialect=connection.dialect)) if not isinstance(query, str) else query
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    with raw.cursor() as cursor:
+        cursor.execute("explain (format json, costs off) " + text, values)
+        found = cursor.fetchone()
+    return json.dumps(found[0])
+
+
+def seq_scans(text: str) -> int:
+    return text.count('"Seq Scan"')
+
+
+def days_touched(text: str, table: str) -> int:
+    return len({d for d in DAYS if f"{table}_p{d:%Y%m%d}" in text})
+
+
+def test_the_steps_of_a_trace_come_by_key_from_the_days_asked_for(filled: Connection) -> None:
+    import uuid
+
+    values = {
+        "project_id": 1, "traces": [uuid.UUID(TRACE)],
+        "since": dt.datetime(2026, 11, 18, tzinfo=dt.UTC),
+    }  # fmt: skip
+    text = plan(filled, spans._STEPS, values)
+    assert "step_p20261118_pkey" in text
+    assert seq_scans(text) == 0
+    assert days_touched(text, "step") == 3
+
+
+def test_a_page_of_runs_walks_the_index_of_its_days(filled: Connection) -> None:
+    until = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    wanted = traces.Filter(since=until - dt.timedelta(days=1), until=until, failed=True)
+    conditions, values = traces._conditions(wanted)
+    query = (
+        sa.select(sa.text("t.*")).select_from(sa.text("trajectory t")).where(*conditions)
+        .order_by(sa.text("t.first_at desc, t.trace_id desc")).limit(100)
+    )  # fmt: skip
+    text = plan(filled, query, {"project_id": 1, "param_1": 100, **values})
+    assert "first_at" in text
+    assert seq_scans(text) == 0
+    assert days_touched(text, "trajectory") <= 2
+
+
+def test_the_newest_failures_of_a_cell_come_from_the_partial_index(filled: Connection) -> None:
+    text = plan(
+        filled,
+        """select trace_id, span_id from score where project_id = 1 and cohort_id = 5
+           and evaluator_id = 3 and outcome = 0 and started_at >= '2026-11-19'
+           order by started_at desc limit 20""",
+        {},
+    )
+    assert "cohort_id_evaluator_id_started_at_idx" in text
+    assert seq_scans(text) == 0
+
+
+def test_jobs_are_claimed_by_their_index(filled: Connection) -> None:
+    text = plan(
+        filled, jobs._CLAIM, {"queue": int(Queue.TRACE), "share": 100, "most": 100, "lease": 60}
+    )
+    assert "job_due_idx" in text
+    assert "job_pkey" in text
