@@ -111,7 +111,7 @@ def test_the_newest_failures_of_a_cell_come_from_the_partial_index(filled: Conne
            order by started_at desc limit 20""",
         {},
     )
-    assert "cohort_id_evaluator_id_started_at_idx" in text
+    assert "project_id_cohort_id_evaluator_id" in text
     assert seq_scans(text) == 0
 
 

@@ -262,8 +262,9 @@ class EmbeddedPostgres:
                 f"Postgres may not use {self.data}: permission denied. Give user "
                 f"{_owner_name()!r} access to it, or choose another --data."
             )
-        last = [line for line in text.splitlines() if "FATAL" in line or "error" in line.lower()]
-        reason = (last or text.strip().splitlines() or ["no reason given"])[-1]
+        telling = ("FATAL:", "PANIC:", "DETAIL:", "error:")
+        lines = [line for line in text.splitlines() if any(word in line for word in telling)]
+        reason = "; ".join(line.split("  ")[-1] for line in lines[-2:]) or "no reason given"
         return StoreAway(
             f"The embedded Postgres in {self.data} did not start ({program}): {reason}"
         )
