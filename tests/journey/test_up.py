@@ -1,0 +1,153 @@
+"""`waypost up` and the verbs around it, as processes a person would start."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.shared import ROOT
+from waypost.store.embedded import EmbeddedPostgres
+
+pytestmark = [pytest.mark.store, pytest.mark.slow]
+
+
+def waypost(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "waypost", *arguments],
+        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env={**os.environ, "WAYPOST_DATA": str(data), "WAYPOST_SHARED_BUFFERS_MB": "32"},
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Up:
+    """A `waypost up` on ports of its own."""
+
+    def __init__(self, data: Path, *more: str) -> None:
+        self.data = data
+        self.ports = {name: free_port() for name in ("otlp-http", "otlp-grpc", "ui")}
+        self.lines: list[str] = []
+        words = [w for name, port in self.ports.items() for w in (f"--{name}", str(port))]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "waypost", "up", *words, *more],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+            env={**os.environ, "WAYPOST_DATA": str(data), "WAYPOST_SHARED_BUFFERS_MB": "32"},
+        )  # fmt: skip
+
+    def wait_for(self, text: str, seconds: float = 60) -> None:
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            line = self.process.stdout.readline()
+            self.lines.append(line)
+            if text in line:
+                return
+            assert line, f"it ended without saying {text!r}: {''.join(self.lines)}"
+        raise AssertionError(f"{text!r} was not said in {seconds} s: {''.join(self.lines)}")
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=60)
+        self.lines.append(rest)
+        return self.process.returncode
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+    postmaster = EmbeddedPostgres(tmp_path / "data").postmaster()
+    if postmaster is not None:
+        postmaster.terminate()
+        psutil.wait_procs([postmaster], timeout=10)
+
+
+def test_up_starts_answers_doctor_and_stops_cleanly(data: Path) -> None:
+    up = Up(data, "--no-ui")
+    up.wait_for("Ctrl-C")
+    parts = up.descendants()
+    second = waypost(data, "up")
+    assert (second.returncode, "already runs" in second.stderr) == (1, True)
+    listed = waypost(data, "project", "list", "--json")
+    assert json.loads(listed.stdout)[0]["name"] == "default"
+    assert up.end(signal.SIGINT) == 0
+    _, alive = psutil.wait_procs(parts, timeout=15)
+    assert alive == []
+    assert EmbeddedPostgres(data).postmaster() is None
+
+
+def test_postgres_is_started_again_when_it_dies_and_up_takes_over_what_a_killed_one_left(
+    data: Path,
+) -> None:
+    up = Up(data, "--no-ui")
+    up.wait_for("Ctrl-C")
+    postmaster = EmbeddedPostgres(data).postmaster()
+    assert postmaster is not None
+    postmaster.kill()
+    up.wait_for("starting it again")
+    parts = up.descendants()
+    up.end(signal.SIGKILL)
+    _, alive = psutil.wait_procs(parts, timeout=20)
+    assert alive == []
+    again = Up(data, "--no-ui")
+    again.wait_for("Ctrl-C")
+    assert again.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("nonsense",), 2, "No such command 'nonsense'"),
+        (("up", "--workers", "many"), 2, "--workers"),
+        (("up", "--database-url", "mysql://x/y"), 2, "postgresql://"),
+        (("migrate", "--database-url", "postgresql://127.0.0.1:1/x"), 1, "does not answer"),
+        (("up", "--host", "0.0.0.0", "--data", "none"), 2, "open to everyone"),
+    ],
+)
+def test_wrong_use_is_one_sentence_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = waypost(tmp_path / "data", *arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_doctor_says_how_to_mend_what_is_down(tmp_path: Path) -> None:
+    done = waypost(tmp_path / "data", "doctor", "--json")
+    findings = {f["check"]: f for f in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert not findings["postgres"]["fine"]
+    assert "waypost up" in findings["postgres"]["mend"]
+
+
+def test_keys_and_projects_are_managed_from_the_command_line(data: Path) -> None:
+    with EmbeddedPostgres(data, buffers_mb=32):
+        assert waypost(data, "migrate").returncode == 0
+        assert waypost(data, "project", "create", "claims").returncode == 0
+        made = waypost(data, "key", "create", "--project", "claims", "--scope", "read")
+        assert made.stdout.startswith("wp_")
+        (known,) = json.loads(waypost(data, "key", "list", "--project", "claims", "--json").stdout)
+        assert known["scopes"] == ["read"]
+        revoke = ("key", "revoke", "--project", "claims", str(known["id"]))
+        assert waypost(data, *revoke).returncode == 0
+        assert "ended" in waypost(data, "key", "list", "--project", "claims").stdout
+        wrong = waypost(data, "key", "revoke", "--project", "default", str(known["id"]))
+        assert (wrong.returncode, "has no key" in wrong.stderr) == (1, True)
+        assert waypost(data, "retain", "--days", "7").stdout.startswith("Project default keeps 7")
