@@ -1,0 +1,351 @@
+"""Fail rates by evaluator and any subset of cohort keys, from the counters alone."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from waypost.rates import Change, Rate, change
+from waypost.store.rows import span_text
+
+HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
+Where = Mapping[str, str | None]
+_ROWS_A_RUN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `since` up to `until`. Counters are hourly: both ends are moved out to full hours."""
+
+    since: dt.datetime
+    until: dt.datetime
+
+    @classmethod
+    def last(cls, span: dt.timedelta, *, now: dt.datetime | None = None) -> "Window":
+        """The `span` before now."""
+        until = now or dt.datetime.now(dt.UTC)
+        return cls(until - span, until)
+
+    @property
+    def before(self) -> "Window":
+        """The window of equal length just before, on full hours, so that the two never overlap."""
+        since, until = self.hours
+        return Window(since - (until - since), since)
+
+    @property
+    def hours(self) -> tuple[dt.datetime, dt.datetime]:
+        """Both ends on full hours."""
+        return _floor(self.since, HOUR), _ceil(self.until, HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One evaluator in one cohort: `rate` of failures, and of `abstained` verdicts.
+
+    `value` is the mean score of those judged. `values` holds the keys asked for; a cohort
+    without one of them has an empty text there.
+    """
+
+    evaluator: str
+    values: Mapping[str, str]
+    rate: Rate
+    abstained: Rate
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One hour or day of a line."""
+
+    at: dt.datetime
+    rate: Rate
+    abstained: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One evaluator in one cohort in two windows."""
+
+    evaluator: str
+    values: Mapping[str, str]
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A failed score: where it is, and why. `span_id` is None when the whole run was judged."""
+
+    trace_id: str
+    span_id: str | None
+    at: dt.datetime
+    evaluator: str
+    version: str
+    cohort_id: int
+    value: float | None
+    label: str | None
+    explanation: str
+
+
+def by_cohort(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    *,
+    keys: Sequence[str] = (),
+    evaluators: Sequence[str] | None = None,
+    where: Where | None = None,
+) -> list[Cell]:
+    """The fail rate of each evaluator by each combination of `keys`, worst lower bound first.
+
+    `where` restricts to cohorts with these values; None asks that a key is not set.
+    """
+    rows = connection.execute(
+        _BY_COHORT,
+        {**_asked(project_id, evaluators, where), **_pieces(window), "keys": list(keys)},
+    )
+    cells = [
+        Cell(
+            evaluator=row.name,
+            values=dict(zip(keys, row.label, strict=True)),
+            rate=Rate.of(int(row.k), int(row.n)),
+            abstained=Rate.of(int(row.abstained), int(row.n + row.abstained)),
+            value=None if row.n == 0 else float(row.total) / int(row.n),
+        )
+        for row in rows
+    ]
+    return sorted(cells, key=lambda c: (-c.rate.low, -c.rate.n, c.evaluator))
+
+
+def series(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    evaluator: str,
+    *,
+    where: Where | None = None,
+    step: dt.timedelta = HOUR,
+) -> list[Point]:
+    """One evaluator's rate over time; hours or days in which nothing came are left out."""
+    daily = step >= DAY
+    size = DAY if daily else HOUR
+    rows = connection.execute(
+        _DAYS if daily else _HOURS,
+        {
+            **_asked(project_id, [evaluator], where),
+            "since": _floor(window.since, size),
+            "until": _ceil(window.until, size),
+        },
+    )
+    return [Point(row.bucket, Rate.of(int(row.k), int(row.n)), int(row.abstained)) for row in rows]
+
+
+def compare(
+    connection: Connection,
+    project_id: int,
+    before: Window,
+    after: Window,
+    *,
+    keys: Sequence[str] = (),
+    evaluators: Sequence[str] | None = None,
+    where: Where | None = None,
+    where_before: Where | None = None,
+) -> list[Compared]:
+    """Each cell of `after` set against the same cell of `before`, most surely worse first.
+
+    `where_before` lets the two sides be different cohorts, such as prompt A and prompt B.
+    """
+    asked = {"keys": keys, "evaluators": evaluators}
+    old = by_cohort(
+        connection, project_id, before, where=where if where_before is None else where_before,
+        **asked,  # type: ignore[arg-type]  # the two entries just above
+    )  # fmt: skip
+    new = by_cohort(connection, project_id, after, where=where, **asked)  # type: ignore[arg-type]  # as above
+    known = {(c.evaluator, *c.values.values()): c.rate for c in old}
+    nothing = Rate.of(0, 0)
+    found = [
+        Compared(
+            c.evaluator, c.values,
+            change(known.get((c.evaluator, *c.values.values()), nothing), c.rate),
+        )
+        for c in new
+    ]  # fmt: skip
+    return sorted(found, key=lambda c: -c.change.low)
+
+
+def newest_failing(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    *,
+    evaluator: str | None = None,
+    where: Where | None = None,
+    most: int = 20,
+) -> list[Failing]:
+    """The newest failed scores of a cell: each run once, at the first step that failed there."""
+    rows = connection.execute(
+        _NEWEST,
+        {
+            **_asked(project_id, None if evaluator is None else [evaluator], where),
+            "since": window.since,
+            "until": window.until,
+            "most": most,
+            "rows": most * _ROWS_A_RUN,
+        },
+    )
+    return [
+        Failing(
+            row.trace_id.hex, span_text(row.span_id) if row.span_id else None, row.started_at,
+            row.name, row.version, row.cohort_id, row.value, row.label, row.explanation or "",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def cohort_values(
+    connection: Connection, project_id: int, key: str, *, most: int = 1000
+) -> list[str]:
+    """The known values of one cohort key, newest first."""
+    rows = connection.execute(
+        sa.text("""
+            select attrs ->> :key as value from cohort
+            where project_id = :project_id and attrs ? :key
+            group by 1 order by max(id) desc limit :most"""),
+        {"project_id": project_id, "key": key, "most": most},
+    )
+    return [str(row.value) for row in rows]
+
+
+def cohort_ids(connection: Connection, project_id: int, where: Where) -> list[int]:
+    """The cohorts that have these values."""
+    rows = connection.execute(
+        sa.text("""
+            select id from cohort
+            where project_id = :project_id and attrs @> cast(:has as jsonb)
+              and not jsonb_exists_any(attrs, cast(:lacks as text[]))
+            order by id"""),
+        {"project_id": project_id, **_where(where)},
+    )
+    return [int(row.id) for row in rows]
+
+
+def _floor(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return epoch + (at - epoch) // size * size
+
+
+def _ceil(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
+    down = _floor(at, size)
+    return down if down == at.astimezone(dt.UTC) else down + size
+
+
+def _pieces(window: Window) -> dict[str, object]:
+    """Full days are read from the day counters, what is left at both ends from the hours."""
+    since, until = window.hours
+    first, last = _ceil(since, DAY), _floor(until, DAY)
+    if first >= last:
+        first = last = until
+    return {"since": since, "first": first, "last": last, "until": until}
+
+
+def _where(where: Where | None) -> dict[str, object]:
+    given = where or {}
+    has = {k: v for k, v in given.items() if v is not None}
+    return {
+        "everyone": not given,
+        "has": orjson.dumps(has).decode(),
+        "lacks": [k for k, v in given.items() if v is None],
+    }
+
+
+def _asked(
+    project_id: int, evaluators: Sequence[str] | None, where: Where | None
+) -> dict[str, object]:
+    names = None if evaluators is None else list(evaluators)
+    return {
+        "project_id": project_id,
+        "evaluators": names,
+        "every_evaluator": names is None,
+        **_where(where),
+    }
+
+
+_BY_COHORT = sa.text("""
+    with counted as (
+      select cohort_id, evaluator_id, sum(n) as n, sum(n_fail) as k, sum(n_abstain) as abstained,
+        sum(value_sum) as total
+      from (
+        select * from (
+          select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_hour
+          where project_id = :project_id and bucket >= :since and bucket < :first) as early
+        union all
+        select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_day
+        where project_id = :project_id and bucket >= :first and bucket < :last
+        union all
+        select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_hour
+        where project_id = :project_id and bucket >= :last and bucket < :until) as every
+      group by cohort_id, evaluator_id
+    ),
+    labelled as (
+      select id, array(
+        select coalesce(attrs ->> key, '')
+        from unnest(cast(:keys as text[])) with ordinality as k (key, place) order by place
+      ) as label
+      from cohort
+      where project_id = :project_id and attrs @> cast(:has as jsonb)
+        and not jsonb_exists_any(attrs, cast(:lacks as text[]))
+    )
+    select e.name, l.label, sum(c.n) as n, sum(c.k) as k, sum(c.abstained) as abstained,
+      sum(c.total) as total
+    from counted c
+    join labelled l on l.id = c.cohort_id
+    join evaluator e on e.id = c.evaluator_id and e.project_id = :project_id
+    where cast(:evaluators as text[]) is null or e.name = any(cast(:evaluators as text[]))
+    group by e.name, l.label
+    having sum(c.n) + sum(c.abstained) > 0""")
+
+
+_HOURS = sa.text("""
+    select bucket, sum(n) as n, sum(n_fail) as k, sum(n_abstain) as abstained
+    from score_hour
+    where project_id = :project_id and bucket >= :since and bucket < :until
+      and evaluator_id in (
+        select id from evaluator
+        where project_id = :project_id and name = any(cast(:evaluators as text[])))
+      and (:everyone or cohort_id in (
+        select id from cohort
+        where project_id = :project_id and attrs @> cast(:has as jsonb)
+          and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+    group by bucket
+    having sum(n) + sum(n_abstain) > 0
+    order by bucket""")
+_DAYS = sa.text(_HOURS.text.replace("score_hour", "score_day"))
+
+_NEWEST = sa.text("""
+    with failed as (
+      select distinct on (s.trace_id)
+        s.trace_id, s.span_id, s.started_at, s.evaluator_id, s.cohort_id, s.value, s.label,
+        s.explanation
+      from (
+        select trace_id, span_id, started_at, evaluator_id, cohort_id, value, label, explanation
+        from score
+        where project_id = :project_id and outcome = 0
+          and started_at >= :since and started_at < :until
+          and (:every_evaluator or evaluator_id in (
+            select id from evaluator
+            where project_id = :project_id and name = any(cast(:evaluators as text[]))))
+          and (:everyone or cohort_id in (
+            select id from cohort
+            where project_id = :project_id and attrs @> cast(:has as jsonb)
+              and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+        order by started_at desc
+        limit :rows
+      ) as s
+      order by s.trace_id, s.started_at
+    )
+    select f.*, e.name, e.version from failed f join evaluator e on e.id = f.evaluator_id
+    order by f.started_at desc, f.trace_id
+    limit :most""")
