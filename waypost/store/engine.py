@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from waypost.errors import BadSetting, DiskFull, StoreAway
 
+__all__ = ["Connection", "Engine", "connect", "has_returning_old", "plainly", "server_version"]
 _OLDEST = 15
 
 

@@ -338,4 +338,81 @@ intake = sa.Table(
     _key("intake", "project_id", "bucket", "what"),
 )
 
+ui_secret = sa.Table(
+    "ui_secret",
+    metadata,
+    _col("one", sa.Boolean, sa.text("true")),
+    _col("secret", BYTEA),
+    _key("ui_secret", "one"),
+    sa.CheckConstraint("one", name="ui_secret_one_check"),
+)
+
+review = sa.Table(
+    "review",
+    metadata,
+    _id(sa.BigInteger),
+    _col("project_id", sa.Integer),
+    _col("at", _at, _now),
+    _col("trace_id", UUID),
+    _col("span_id", sa.BigInteger, _zero),
+    _col("started_at", _at),
+    _col("evaluator", sa.Text),
+    _col("reviewer", sa.Text),
+    _col("outcome", sa.SmallInteger),
+    _opt("judged", sa.SmallInteger),
+    _opt("judged_version", sa.Text),
+    _opt("note", sa.Text),
+    _key("review", "id"),
+    sa.UniqueConstraint(
+        "project_id", "trace_id", "span_id", "evaluator", "reviewer", name="review_target_key"
+    ),
+    sa.Index("review_evaluator_idx", "project_id", "evaluator", "at"),
+)
+
+dataset = sa.Table(
+    "dataset",
+    metadata,
+    _id(),
+    _col("project_id", sa.Integer),
+    _col("name", sa.Text),
+    _col("note", sa.Text, sa.text("''")),
+    _col("version", sa.Integer, _zero),
+    _col("created_at", _at, _now),
+    _key("dataset", "id"),
+    sa.UniqueConstraint("project_id", "name", name="dataset_project_id_name_key"),
+)
+
+dataset_version = sa.Table(
+    "dataset_version",
+    metadata,
+    _col("dataset_id", sa.Integer),
+    _col("version", sa.Integer),
+    _col("at", _at, _now),
+    _col("made_by", sa.Text),
+    _col("what", sa.Text),
+    _key("dataset_version", "dataset_id", "version"),
+)
+
+dataset_case = sa.Table(
+    "dataset_case",
+    metadata,
+    _id(sa.BigInteger),
+    _col("dataset_id", sa.Integer),
+    _col("key", sa.Text),
+    _col("since", sa.Integer),
+    _opt("until", sa.Integer),
+    _opt("trace_id", UUID),
+    _col("expectation", JSONB),
+    _col("steps", sa.Integer),
+    _col("title", sa.Text),
+    _col("enc", sa.SmallInteger),
+    _col("body", BYTEA),
+    _key("dataset_case", "id"),
+    sa.Index(
+        "dataset_case_current_key", "dataset_id", "key",
+        unique=True, postgresql_where=sa.text("until is null"),
+    ),
+    sa.Index("dataset_case_dataset_id_idx", "dataset_id", "since"),
+)  # fmt: skip
+
 PARTITIONED = ("trajectory", "step", "message", "content", "feedback", "score")

@@ -1,0 +1,35 @@
+"""What a run was when it was last looked at: equal stamps mean that nothing has changed."""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+
+def of_run(connection: Connection, project_id: int, trace_id: str) -> str | None:
+    """The stamp of the run a trace belongs to; None when there is no such trace."""
+    try:
+        asked = uuid.UUID(trace_id)
+    except ValueError:
+        return None
+    found = connection.execute(_STAMP, {"project_id": project_id, "trace_id": asked}).scalar()
+    return None if found is None else str(found)
+
+
+_STAMP = sa.text("""
+    with rows as (
+      select trace_id, first_at, last_at, settled_at, steps, errors, root_ended, status
+      from trajectory
+      where project_id = :project_id and trajectory_id in (
+        select trajectory_id from trajectory
+        where project_id = :project_id and trace_id = :trace_id)
+    ),
+    said as (
+      select count(*) as n, max(s.scored_at) as latest
+      from score s
+      where s.project_id = :project_id and s.trace_id in (select trace_id from rows)
+        and s.started_at >= (select min(first_at) - interval '1 day' from rows)
+    )
+    select md5(string_agg(rows::text, ',' order by trace_id, first_at)
+      || coalesce((select said::text from said), ''))
+    from rows""")
