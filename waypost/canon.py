@@ -15,7 +15,9 @@ def canonical(value: Json) -> bytes:
 
     The value must be clean: no lone surrogates, integers within 64 bits.
     """
-    return orjson.dumps(without_nulls(value), option=_OPTIONS)
+    body = orjson.dumps(value, option=_OPTIONS)
+    # A look for the word is a tenth of the price of walking every value.
+    return orjson.dumps(without_nulls(value), option=_OPTIONS) if b"null" in body else body
 
 
 def canonical_message(message: Message) -> bytes:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, cast
 
 import orjson
@@ -58,6 +59,10 @@ _DEFAULTS = {
     if f.name not in _COLUMNS
 }
 
+_NAMES, _VALUES = tuple(_DEFAULTS), tuple(_DEFAULTS.values())
+_SIMPLE = frozenset({str, int, float, bool, dict})
+_fields = attrgetter(*_NAMES)
+
 
 class Codec:
     """Compresses and restores bodies; not for use by two threads at once."""
@@ -77,7 +82,7 @@ class Codec:
 
 
 class Bodies:
-    """The bodies one batch refers to, each once: hash → canonical bytes."""
+    """The bodies a step refers to, each once: hash → canonical bytes."""
 
     def __init__(self) -> None:
         self.by_hash: dict[bytes, bytes] = {}
@@ -87,19 +92,42 @@ class Bodies:
         self.by_hash[name] = body
         return name
 
-    def put_messages(self, messages: Iterable[Message]) -> list[bytes]:
-        return [self.put(canonical_message(m)) for m in messages]
+    def put_messages(self, messages: Iterable[Message]) -> bytes:
+        """The hashes of these messages, end to end."""
+        return b"".join(self.put(canonical_message(m)) for m in messages)
+
+
+class Names:
+    """The hashes of messages seen lately, by identity.
+
+    A history of n messages comes with each of n steps, mostly as the same objects. A strong
+    reference is kept, so an identity cannot be reused.
+    """
+
+    def __init__(self, most: int = 16_000) -> None:
+        self._most = most
+        self._known: dict[int, tuple[Message, bytes]] = {}
+
+    def of(self, messages: Iterable[Message]) -> list[bytes]:
+        """The hash of each message."""
+        if len(self._known) > self._most:
+            self._known.clear()
+        known, names = self._known, []
+        for message in messages:
+            entry = known.get(id(message))
+            if entry is None:
+                entry = known[id(message)] = (message, digest(canonical_message(message)))
+            names.append(entry[1])
+        return names
 
 
 def pack_detail(step: Step, bodies: Bodies) -> bytes:
     """What the columns do not hold, as canonical JSON; long payloads go to `bodies` by hash."""
     held: dict[str, Json] = {}
     refs: dict[str, Json] = {}
-    for name, default in _DEFAULTS.items():
-        value = getattr(step, name)
-        if value == default:
-            continue
-        plain = _plain(value)
+    given = zip(_NAMES, _fields(step), _VALUES, strict=True)
+    for name, value in [(n, v) for n, v, default in given if v is not default and v != default]:
+        plain = cast("Json", value) if type(value) in _SIMPLE else _plain(value)
         if name in _LONG:
             body = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
             if len(body) > INLINE or name == "resource":

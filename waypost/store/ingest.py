@@ -1,9 +1,10 @@
 """Writes readings: rows, messages, summary and jobs in one transaction, each as often as sent."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from waypost.canon import digest
 from waypost.records import Content, Feedback, Kind, Reading, Step
 from waypost.store import rows
-from waypost.store.codec import Bodies, Codec, pack_detail
+from waypost.store.codec import Bodies, Codec, Names, pack_detail
 from waypost.store.engine import plainly
 from waypost.store.history import Context, History
 from waypost.store.partitions import FUTURE, ensure_days
@@ -36,12 +37,13 @@ class Writer:
         self._engine = engine
         self._history = history or History()
         self._codec = Codec()
+        self._names = Names()
         self._days: set[dt.date] = set()
 
     @contextmanager
     def batch(self) -> Iterator["Batch"]:
         """One transaction; everything put into the batch is committed when the block ends."""
-        batch = Batch(self._history, self._codec)
+        batch = Batch(self._history, self._codec, self._names)
         try:
             yield batch
             self._prepare(batch.days())
@@ -65,17 +67,18 @@ class _Part:
 
     steps: dict[tuple[str, str, int], rows.Row] = field(default_factory=dict)
     messages: dict[tuple[bytes, dt.date, bytes], rows.Row] = field(default_factory=dict)
-    contents: list[rows.Row] = field(default_factory=list)
-    feedback: list[rows.Row] = field(default_factory=list)
+    contents: set[rows.Row] = field(default_factory=set)
+    feedback: dict[bytes, rows.Row] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
 
 
 class Batch:
     """What is to be committed together; `put` for each project, then the block's end writes."""
 
-    def __init__(self, history: History, codec: Codec) -> None:
+    def __init__(self, history: History, codec: Codec, names: Names) -> None:
         self._history = history
         self._codec = codec
+        self._names = names
         self._parts: dict[int, _Part] = {}
         self._days: set[dt.date] = set()
 
@@ -102,8 +105,10 @@ class Batch:
                 continue
             contents = (*contents, *reading.contents)
             feedback = (*feedback, *reading.feedback)
-        part.contents += [self._content_row(c) for c in contents if window[0] <= c.at < window[1]]
-        part.feedback += [rows.feedback_row(project_id, f, window) for f in feedback]
+        part.contents |= {self._content_row(c) for c in contents if window[0] <= c.at < window[1]}
+        for given in feedback:
+            row = rows.feedback_row(project_id, given, window)
+            part.feedback.setdefault(row[0], row)
         self._days.update(rows.day_of(c.at) for c in contents if window[0] <= c.at < window[1])
         self._days.update(rows.day_of(rows.clamp(f.at, window)) for f in feedback)
         return part.written
@@ -126,7 +131,7 @@ class Batch:
         day = rows.day_of(step.started_at)
         bodies = Bodies()
         delta = self._input(project_id, step, day, bodies)
-        output = b"".join(bodies.put_messages(step.output))
+        output = bodies.put_messages(step.output)
         detail = self._codec.press(pack_detail(step, bodies))
         part.steps[key] = rows.step_row(step, delta, output, detail)
         trace = bytes.fromhex(step.trace_id)
@@ -141,18 +146,21 @@ class Batch:
     def _input(
         self, project_id: int, step: Step, day: dt.date, bodies: Bodies
     ) -> rows.InputColumns:
-        hashes = b"".join(bodies.put_messages(step.input))
-        if step.input_base is not None or not hashes:
-            return rows.InputColumns(None, None, hashes, None)
+        """The input as a delta on an earlier step's; only what is new in it becomes bodies."""
+        if step.input_base is not None or not step.input:
+            return rows.InputColumns(None, None, bodies.put_messages(step.input), None)
         trace = (project_id, step.trace_id)
+        hashes = b"".join(self._names.of(step.input))
         delta = self._history.delta(trace, day, hashes)
+        bodies.put_messages(step.input[delta.keep :])
         if step.kind is Kind.LLM and not step.marker:
             self._history.stage(trace, Context(step.span_id, day, hashes, delta.depth))
-        return rows.InputColumns(delta.base, delta.keep, delta.add, digest(hashes))
+        keep = delta.keep if delta.base is not None else None
+        return rows.InputColumns(delta.base, keep, delta.add, digest(hashes))
 
     def _content_row(self, content: Content) -> rows.Row:
         bodies = Bodies()
-        (name,) = bodies.put_messages([content.message])
+        name = bodies.put_messages([content.message])
         return rows.content_row(content, name, self._codec.press(bodies.by_hash[name]))
 
 
@@ -163,19 +171,23 @@ def _window(now: dt.datetime, keep_days: int) -> tuple[int, int]:
 
 def _write_part(connection: Connection, project_id: int, part: _Part) -> None:
     if part.messages:
-        copy_in(connection, "message_in", sorted(part.messages.values(), key=rows.message_order))
+        copy_in(connection, "message_in", sorted(part.messages.values()))
         connection.execute(statement("write_messages"), {"project_id": project_id})
     if part.steps:
-        copy_in(connection, "step_in", sorted(part.steps.values(), key=rows.step_order))
+        copy_in(connection, "step_in", _sorted(part.steps))
         done = connection.execute(statement("write_steps"), {"project_id": project_id}).one()
         part.written.stored += done.stored
         part.written.repeated += len(part.steps) - done.stored
     if part.contents:
-        copy_in(connection, "content_in", sorted(part.contents, key=rows.content_order))
+        copy_in(connection, "content_in", sorted(part.contents))
         connection.execute(statement("write_contents"), {"project_id": project_id})
     if part.feedback:
-        copy_in(connection, "feedback_in", sorted(part.feedback, key=rows.feedback_order))
+        copy_in(connection, "feedback_in", _sorted(part.feedback))
         connection.execute(statement("write_feedback"), {"project_id": project_id})
+
+
+def _sorted(rows_by_key: Mapping[Any, rows.Row]) -> list[rows.Row]:
+    return [rows_by_key[key] for key in sorted(rows_by_key)]
 
 
 def count_intake(

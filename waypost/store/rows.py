@@ -125,14 +125,6 @@ def is_marker(row: Row) -> bool:
     return cast("bool", row[_MARKER])
 
 
-def step_order(row: Row) -> Row:
-    return row[:3]
-
-
-def message_order(row: Row) -> Row:
-    return row[:3]
-
-
 def content_row(content: Content, name: bytes, body: tuple[int, bytes]) -> Row:
     """One row of content_in."""
     return (
@@ -144,10 +136,6 @@ def content_row(content: Content, name: bytes, body: tuple[int, bytes]) -> Row:
         *body,
         date_number(day_of(content.at)),
     )
-
-
-def content_order(row: Row) -> Row:
-    return row[:5]
 
 
 def feedback_row(project_id: int, feedback: Feedback, window: tuple[int, int]) -> Row:
