@@ -22,6 +22,10 @@ HEAVY = {
     "grpc",
     "alembic",
 }
+REPORT = """
+import tracer, sys, json
+print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))
+"""
 SMALL = {
     "certifi", "charset-normalizer", "googleapis-common-protos", "idna", "importlib-metadata",
     "opentelemetry-api", "opentelemetry-exporter-http-transport",
