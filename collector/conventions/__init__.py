@@ -1,1 +1,1 @@
-"""The plugs: one dialect a file."""
+"""One dialect a file; whatever lies here is found."""

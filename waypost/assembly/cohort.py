@@ -1,6 +1,6 @@
 """Where clients put the values of cohort keys."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import orjson
@@ -26,33 +26,58 @@ _LONGEST: Final = 256
 _SCRUBBED: Final = "[Scrubbed due to"
 
 
+class Cohorts:
+    """The declared cohort keys, and under which names clients write them."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._names = {key: _names_of(key) for key in keys}
+
+    def of(
+        self,
+        attributes: Mapping[str, Json],
+        resource: Mapping[str, Json],
+        said: Mapping[str, str],
+        field: Callable[[str], Json],
+    ) -> dict[str, str]:
+        """The values a span carries, after those it `said` by our own contract.
+
+        `field` gives what was read of the span for keys that are named like a field of a step.
+        """
+        found = dict(said)
+        metadata: Mapping[str, Json] | None = None
+        for key, names in self._names.items():
+            if key in found:
+                continue
+            value = _first(attributes, names)
+            if value is None:
+                metadata = metadata_of(attributes) if metadata is None else metadata
+                value = _first(metadata, _ALIASES.get(key, (key,))) or _plain(resource.get(key))
+            if value is None and key in _FIELDS:
+                value = _plain(field(key))
+            if value is not None:
+                found[key] = value
+        return found
+
+    def of_step(self, step: Step) -> dict[str, str]:
+        return self.of(
+            step.attributes, step.resource, step.cohort, lambda name: getattr(step, name)
+        )
+
+
+def _names_of(key: str) -> tuple[str, ...]:
+    return tuple(prefix + name for name in _ALIASES.get(key, (key,)) for prefix in _PREFIXES)
+
+
 def cohort_of(step: Step, keys: Iterable[str]) -> dict[str, str]:
     """The values of the declared keys that one step carries itself."""
-    found = dict(step.cohort)
-    metadata: Mapping[str, Json] | None = None
-    for key in keys:
-        if key in found:
-            continue
-        if metadata is None:
-            metadata = metadata_of(step.attributes)
-        value = lookup(key, step.attributes, metadata) or _plain(step.resource.get(key))
-        if value is None and key in _FIELDS:
-            value = _plain(getattr(step, key))
-        if value is not None:
-            found[key] = value
-    return found
+    return Cohorts(keys).of_step(step)
 
 
-def lookup(key: str, attributes: Mapping[str, Json], metadata: Mapping[str, Json]) -> str | None:
-    """The value of one key in a span's attributes, wherever its client puts such values."""
-    for name in _ALIASES.get(key, (key,)):
-        for prefix in _PREFIXES:
-            value = _plain(attributes.get(prefix + name))
-            if value is not None:
-                return value
-        value = _plain(metadata.get(name))
-        if value is not None:
-            return value
+def _first(values: Mapping[str, Json], names: Iterable[str]) -> str | None:
+    for name in names:
+        value = values.get(name)
+        if value is not None and (text := _plain(value)) is not None:
+            return text
     return None
 
 

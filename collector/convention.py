@@ -1,0 +1,159 @@
+"""The socket of dialects: exactly one reads a span, the others only fill what it left empty."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from collector.reading.content import contents_of
+from collector.reading.draft import Draft
+from collector.reading.feedback import feedback_of_record, read_feedback
+from collector.reading.identity import read_identity
+from collector.reading.outcome import read_outcome
+from collector.reading.recall import Recall
+from waypost.assembly.cohort import Cohorts
+from waypost.names import EVENT_EVALUATION, EVENT_FEEDBACK, SPAN_STEP, SPAN_TRAJECTORY
+from waypost.plugins import discover
+from waypost.records import Content, Feedback, Json, Kind, LogRecord, RawSpan, Reading, Status, Step
+
+PACKAGE = "collector.conventions"
+GROUP = "waypost.conventions"
+_TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """One dialect: `matches` finds its marker, `mark` decides the kind, `read` fills the fields.
+
+    The lowest rank that matches a span reads it. `helps` says whether it may fill the gaps that
+    another one left; by default where it would have matched.
+    """
+
+    name: str
+    rank: int
+    matches: Callable[[RawSpan], bool]
+    mark: Callable[[Draft], None]
+    read: Callable[[Draft], None]
+    helps: Callable[[RawSpan], bool] | None = field(default=None)
+
+
+class Reader:
+    """Reads spans with every convention that discovery finds, in the order of their ranks."""
+
+    def __init__(
+        self, conventions: Iterable[Convention] | None = None, recall: Recall | None = None
+    ) -> None:
+        found = discover(Convention, package=PACKAGE, group=GROUP)
+        self._conventions = sorted(
+            found if conventions is None else conventions, key=lambda c: (c.rank, c.name)
+        )
+        self._recall = recall or Recall()
+
+    @property
+    def conventions(self) -> Sequence[Convention]:
+        return self._conventions
+
+    def choose(self, span: RawSpan) -> Convention:
+        """The convention whose marker the span bears."""
+        return next(c for c in self._conventions if c.matches(span))
+
+    def read(self, span: RawSpan, cohorts: Cohorts | None = None) -> Reading:
+        """The step in a span, with its content and its verdicts."""
+        chosen = self.choose(span)
+        draft = Draft(span, self._recall)
+        chosen.mark(draft)
+        chosen.read(draft)
+        for other in self._conventions:
+            if other is not chosen and (other.helps or other.matches)(span):
+                other.read(draft)
+        read_identity(draft)
+        read_feedback(draft)
+        read_outcome(draft)
+        if cohorts is not None:
+            said = draft.fields.get("cohort", {})
+            draft.fields["cohort"] = cohorts.of(
+                span.attributes, span.resource, said, draft.fields.get
+            )
+        step = _step(draft, chosen.name)
+        return Reading(step, tuple(draft.contents), tuple(draft.feedback))
+
+
+def _step(draft: Draft, convention: str) -> Step:
+    span = draft.span
+    fields = draft.fields
+    if draft.kind is Kind.LLM and draft.tokens:
+        fields.setdefault("tokens", draft.usage())
+    fields.setdefault("name", _title(draft))
+    fields.setdefault("status", Status.OK)
+    fields.setdefault("span_id", span.span_id)
+    fields.setdefault("parent_id", span.parent_id)
+    return Step(
+        trace_id=span.trace_id,
+        kind=draft.kind,
+        started_at=span.started_at,
+        ended_at=span.ended_at,
+        convention=convention,
+        links=span.links,
+        attributes=_left(draft),
+        resource=span.resource,
+        notes=tuple(draft.notes),
+        origin=_origin(draft),
+        **fields,
+    )
+
+
+def _left(draft: Draft) -> dict[str, Json]:
+    """The attributes that did not become a payload."""
+    taken, shortened = draft.taken, draft.shortened
+    if not taken and not shortened:
+        return dict(draft.attributes)
+    left = {k: v for k, v in draft.attributes.items() if k not in taken}
+    left.update(shortened)
+    return left
+
+
+def _origin(draft: Draft) -> dict[str, Json]:
+    span = draft.span
+    events: list[Json] = [
+        {"name": e.name, "at": e.at, "attributes": dict(e.attributes)}
+        for i, e in enumerate(span.events)
+        if i not in draft.read_events
+    ]
+    whole: dict[str, Json] = {
+        "name": span.name, "kind": span.span_kind, "code": span.status_code,
+        "message": span.status_message, "scope": span.scope_name, "version": span.scope_version,
+        "events": events,
+    }  # fmt: skip
+    return {k: v for k, v in whole.items() if v}
+
+
+def _title(draft: Draft) -> str:
+    fields = draft.fields
+    if draft.kind in _TOOLS:
+        found = fields.get("tool")
+    elif draft.kind is Kind.LLM:
+        found = fields.get("model") or fields.get("model_requested")
+    elif draft.kind is Kind.RETRIEVAL:
+        found = fields.get("data_source")
+    elif draft.kind is Kind.GUARDRAIL and "guard" in fields:
+        found = fields["guard"].name
+    else:
+        found = None
+    if found is None and draft.span.name in (SPAN_STEP, SPAN_TRAJECTORY):
+        found = fields.get("agent") if draft.kind is Kind.AGENT else fields.get("operation")
+        found = found or draft.kind.value
+    return str(found or draft.span.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What one log record carries for a span that comes on its own."""
+
+    contents: tuple[Content, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+
+
+def read_log(record: LogRecord) -> LogReading:
+    """The messages or the verdict in a log record; nothing when it holds neither."""
+    if record.event_name in (EVENT_EVALUATION, EVENT_FEEDBACK):
+        verdict = feedback_of_record(record)
+        return LogReading(feedback=(verdict,) if verdict is not None else ())
+    return LogReading(contents=tuple(contents_of(record)))

@@ -1,0 +1,61 @@
+"""Google's Agent Development Kit, with the attributes of its earlier versions."""
+
+from collector.convention import Convention
+from collector.reading import genai
+from collector.reading.arguments import read_arguments, read_result
+from collector.reading.draft import Draft
+from collector.reading.kinds import kind_of_word, set_kind
+from collector.reading.messages import messages_of
+from collector.reading.values import as_dict, as_text
+from waypost.records import Json, Kind, Message, RawSpan
+
+_PREFIX = "gcp.vertex.agent."
+_SCOPE = "gcp.vertex.agent"
+_REQUEST, _RESPONSE = _PREFIX + "llm_request", _PREFIX + "llm_response"
+_GEMINI = ("gemini", "gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai", "vertex_ai")
+
+
+def _matches(span: RawSpan) -> bool:
+    if as_text(span.attributes.get("gen_ai.operation.name")) is None:
+        return _REQUEST in span.attributes
+    return span.scope_name == _SCOPE or _PREFIX + "event_id" in span.attributes
+
+
+def _mark(draft: Draft) -> None:
+    word = draft.text("gen_ai.operation.name")
+    if kind_of_word(word) is None and _REQUEST in draft.attributes:
+        word = "generate_content"
+    set_kind(draft, word)
+
+
+def _read(draft: Draft) -> None:
+    if draft.kind is Kind.TOOL:
+        genai.read(draft)
+        read_arguments(draft, _PREFIX + "tool_call_args")
+        read_result(draft, _PREFIX + "tool_response")
+    elif draft.kind is Kind.LLM:
+        genai.read(draft)
+        draft.payload("input", _REQUEST, _asked)
+        draft.payload("output", _RESPONSE, _answered)
+        _count_reasoning_once(draft)
+    draft.shorten(_REQUEST, _RESPONSE, _PREFIX + "data")
+
+
+def _asked(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(as_dict(value).get("contents")) or None
+
+
+def _answered(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(as_dict(value).get("content"), "assistant") or None
+
+
+def _count_reasoning_once(draft: Draft) -> None:
+    """ADK adds the thoughts to the output; other makers' models have counted them there already."""
+    tokens = draft.tokens
+    reasoning, output = tokens.get("reasoning", 0), tokens.get("output", 0)
+    maker = f"{draft.text('gen_ai.provider.name', 'gen_ai.system') or ''}"
+    if reasoning and output >= 2 * reasoning and maker not in _GEMINI:
+        tokens["output"] = output - reasoning
+
+
+CONVENTION = Convention("google_adk", 93, _matches, _mark, _read)

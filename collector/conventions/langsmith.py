@@ -1,0 +1,71 @@
+"""LangSmith's OpenTelemetry export."""
+
+from collector.convention import Convention
+from collector.reading.arguments import read_arguments, read_result
+from collector.reading.documents import documents_of, query_of
+from collector.reading.draft import Draft
+from collector.reading.kinds import set_kind
+from collector.reading.messages import finish_of, messages_of
+from collector.reading.model import finish
+from waypost.records import Json, Kind, Message, RawSpan, Status
+
+_KIND = "langsmith.span.kind"
+_IN, _OUT = "gen_ai.prompt", "gen_ai.completion"
+_META = "langsmith.metadata."
+_ENVIRONMENT = (_META + "LANGSMITH_", _META + "LANGCHAIN_")
+
+
+def _matches(span: RawSpan) -> bool:
+    return _KIND in span.attributes
+
+
+def _mark(draft: Draft) -> None:
+    set_kind(draft, draft.text(_KIND))
+
+
+def _read(draft: Draft) -> None:
+    kind = draft.kind
+    if kind is Kind.LLM:
+        _read_model(draft)
+    elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
+        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
+        draft.put("call_id", draft.text("gen_ai.tool.call.id"))
+        read_arguments(draft, _IN)
+        read_result(draft, _OUT)
+    elif kind is Kind.RETRIEVAL:
+        draft.payload("query", _IN, query_of)
+        draft.payload("documents", _OUT, documents_of)
+    elif kind is Kind.AGENT or draft.span.parent_id is None:
+        draft.payload("input", _IN, lambda value: messages_of(value) or None)
+        draft.payload("output", _OUT, lambda v: messages_of(v, "assistant")[-1:] or None)
+    if any(event.name == "exception" for event in draft.span.events):
+        draft.put("status", Status.ERROR)  # the span's own status stays OK
+    draft.take(*(k for k in draft.attributes if k.startswith(_ENVIRONMENT)))
+    draft.shorten(_IN, _OUT)
+
+
+def _read_model(draft: Draft) -> None:
+    usage = draft.object(_META + "usage_metadata")
+    draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
+    draft.payload("input", _IN, lambda value: messages_of(value) or None)
+    draft.payload("output", _OUT, _answers)
+    draft.count(
+        "input", draft.attributes.get("gen_ai.usage.input_tokens"), usage.get("input_tokens")
+    )
+    draft.count(
+        "output", draft.attributes.get("gen_ai.usage.output_tokens"), usage.get("output_tokens")
+    )
+    inputs, outputs = usage.get("input_token_details"), usage.get("output_token_details")
+    if isinstance(inputs, dict):
+        draft.count("cache_read", inputs.get("cache_read"))
+        draft.count("cache_write", inputs.get("cache_creation"))
+    if isinstance(outputs, dict):
+        draft.count("reasoning", outputs.get("reasoning"))
+    draft.put("provider", draft.text("gen_ai.system", _META + "ls_provider"))
+
+
+def _answers(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(value, "assistant") or None
+
+
+CONVENTION = Convention("langsmith", 90, _matches, _mark, _read)

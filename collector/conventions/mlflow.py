@@ -1,0 +1,70 @@
+"""MLflow's own span attributes; every value is JSON text."""
+
+from collector.convention import Convention
+from collector.reading.arguments import read_arguments, read_result
+from collector.reading.documents import documents_of, query_of
+from collector.reading.draft import Draft
+from collector.reading.kinds import kind_of_word, set_kind
+from collector.reading.messages import finish_of, messages_of
+from collector.reading.model import cost, definitions_of, finish, params_of
+from collector.reading.values import as_text
+from waypost.records import Json, Kind, Message, RawSpan
+
+_TYPE = "mlflow.spanType"
+_IN, _OUT = "mlflow.spanInputs", "mlflow.spanOutputs"
+
+
+def _matches(span: RawSpan) -> bool:
+    return _TYPE in span.attributes
+
+
+def _mark(draft: Draft) -> None:
+    word = draft.text(_TYPE)
+    set_kind(draft, word, unknown=Kind.SCOPE if kind_of_word(word) else Kind.OTHER)
+
+
+def _read(draft: Draft) -> None:
+    kind = draft.kind
+    if kind is Kind.LLM:
+        _read_model(draft)
+    elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
+        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
+        draft.put("call_id", draft.text("tool_call_id"))
+        read_arguments(draft, _IN)
+        read_result(draft, _OUT)
+    elif kind is Kind.RETRIEVAL:
+        draft.payload("query", _IN, query_of)
+        draft.payload("documents", _OUT, documents_of)
+    elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
+        draft.payload("input", _IN, lambda value: messages_of(value) or None)
+        draft.payload("output", _OUT, lambda v: messages_of(v, "assistant")[-1:] or None)
+    if kind is Kind.AGENT:
+        draft.put("agent", draft.span.name)
+    draft.shorten(_IN, _OUT)
+
+
+def _read_model(draft: Draft) -> None:
+    draft.put("model_requested", draft.text("mlflow.llm.model"))
+    draft.put("provider", draft.text("mlflow.llm.provider"))
+    draft.put("params", params_of(draft.object("invocation_params")))
+    draft.payload("tools", "mlflow.chat.tools", definitions_of)
+    if not draft.has("tools"):
+        draft.put("tools", definitions_of(draft.object(_IN).get("tools")))
+    draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
+    draft.put("response_id", as_text(draft.object(_OUT).get("id")))
+    draft.put("model", as_text(draft.object(_OUT).get("model")))
+    draft.payload("input", _IN, _conversation)
+    draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
+    cost(draft, "mlflow.llm.cost")
+    usage = draft.object("mlflow.chat.tokenUsage")
+    draft.count("input", usage.get("input_tokens"))
+    draft.count("output", usage.get("output_tokens"))
+    draft.count("cache_read", usage.get("cache_read_input_tokens"))
+    draft.count("cache_write", usage.get("cache_creation_input_tokens"))
+
+
+def _conversation(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(value) or None
+
+
+CONVENTION = Convention("mlflow", 70, _matches, _mark, _read)

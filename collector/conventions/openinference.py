@@ -1,0 +1,159 @@
+"""OpenInference, as Arize's instrumentations write it for two dozen frameworks."""
+
+import orjson
+
+from collector.convention import Convention
+from collector.reading.arguments import read_arguments, read_result
+from collector.reading.documents import documents_of
+from collector.reading.draft import Draft
+from collector.reading.indexed import groups_of, objects_of, read_messages, take_list
+from collector.reading.kinds import set_kind
+from collector.reading.messages import messages_of
+from collector.reading.model import cost, finish, params_of
+from collector.reading.results import unwrap
+from collector.reading.values import as_text, parsed
+from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
+
+_KIND = "openinference.span.kind"
+_IN, _OUT = "input.value", "output.value"
+_PARAMETERS = "llm.invocation_parameters"
+_FIRST_TOKEN = "First Token Stream Event"  # noqa: S105 - the name of an event
+
+
+def _matches(span: RawSpan) -> bool:
+    return _KIND in span.attributes
+
+
+def _mark(draft: Draft) -> None:
+    set_kind(draft, draft.text(_KIND))
+
+
+def _read(draft: Draft) -> None:
+    kind = draft.kind
+    if kind is Kind.LLM:
+        _read_model(draft)
+    elif kind in (Kind.TOOL, Kind.PLAN):
+        _read_tool(draft)
+    elif kind is Kind.HANDOFF:
+        _read_handoff(draft)
+    elif kind is Kind.RETRIEVAL:
+        _read_retrieval(draft)
+    elif kind is Kind.GUARDRAIL:
+        draft.put("guard", Guard(draft.span.name) if not _has_genai_guard(draft) else None)
+    elif kind is Kind.AGENT or draft.span.parent_id is None:
+        draft.put("agent", _agent_name(draft))
+        draft.payload("input", _IN, messages_in)
+        draft.payload("output", _OUT, last_message)
+    draft.shorten(_IN, _OUT)
+
+
+def _has_genai_guard(draft: Draft) -> bool:
+    return draft.get("gen_ai.guardrail.name", "gen_ai.guardrail.triggered") is not None
+
+
+def _agent_name(draft: Draft) -> str | None:
+    if draft.kind is not Kind.AGENT:
+        return None
+    return draft.text("agent.name", "gen_ai.agent.name", "graph.node.id") or draft.span.name
+
+
+def messages_in(value: Json) -> tuple[Message, ...] | None:
+    """The messages of a run's input; None when it is something else, which is then kept."""
+    value = parsed(value)
+    if isinstance(value, dict) and not any(k in value for k in ("messages", "input", "inputs")):
+        return None
+    return messages_of(value) or None
+
+
+def last_message(value: Json) -> tuple[Message, ...] | None:
+    """The answer at the end of a run's state, None when there is none."""
+    value = parsed(value)
+    if isinstance(value, dict) and not any(
+        k in value for k in ("messages", "output", "outputs", "content", "raw")
+    ):
+        return None
+    if isinstance(value, dict) and isinstance(value.get("raw"), str):
+        value = value["raw"]
+    return messages_of(value, "assistant")[-1:] or None
+
+
+def _read_model(draft: Draft) -> None:
+    get = draft.attributes.get
+    draft.put("model_requested", draft.text("llm.request.model_name"))
+    draft.put("model", draft.text("llm.response.model_name", "llm.model_name"))
+    draft.put("provider", draft.text("llm.provider", "llm.system"))
+    draft.put("finish_reason", finish(get("llm.finish_reason")))
+    draft.put("response_id", draft.text("llm.response.id"))
+    _read_parameters(draft)
+    _read_tools(draft)
+    read_messages(draft, "input", "llm.input_messages.")
+    read_messages(draft, "output", "llm.output_messages.")
+    if not draft.has("input"):
+        read_messages(draft, "input", "llm.prompts.", "prompt.")
+    draft.payload("input", _IN, lambda value: messages_of(value) or None)
+    draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
+    cost(draft, "llm.cost.total")
+    _read_usage(draft)
+    for index, event in draft.events(_FIRST_TOKEN):
+        draft.read_events.add(index)
+        if event.at > draft.span.started_at:
+            draft.put("ttft", event.at - draft.span.started_at)
+
+
+def _read_parameters(draft: Draft) -> None:
+    parameters = draft.object(_PARAMETERS)
+    draft.put("params", params_of(parameters))
+    if "tools" in parameters and groups_of(draft, "llm.tools."):
+        rest = {k: v for k, v in parameters.items() if k not in ("tools", "functions")}
+        draft.shortened[_PARAMETERS] = orjson.dumps(rest).decode()
+
+
+def _read_tools(draft: Draft) -> None:
+    found = objects_of(draft, "llm.tools.", "tool.")
+    if found:
+        draft.put("tools", tuple(parsed(tool.get("json_schema", dict(tool))) for tool in found))
+        take_list(draft, "llm.tools.")
+
+
+def _read_usage(draft: Draft) -> None:
+    get = draft.attributes.get
+    draft.count("input", get("llm.token_count.prompt"))
+    draft.count("output", get("llm.token_count.completion"))
+    draft.count(
+        "cache_read", get("llm.token_count.prompt_details.cache_read"),
+        get("llm.token_count.prompt_details.cache_input"),
+    )  # fmt: skip
+    draft.count("cache_write", get("llm.token_count.prompt_details.cache_write"))
+    draft.count("reasoning", get("llm.token_count.completion_details.reasoning"))
+
+
+def _read_tool(draft: Draft) -> None:
+    draft.put("tool", draft.text("tool.name", "gen_ai.tool.name") or draft.span.name)
+    draft.put("call_id", draft.text("tool_call.id", "tool.id", "tool.call_id"))
+    read_arguments(draft, _IN)
+    read_result(draft, _OUT)
+
+
+def _read_handoff(draft: Draft) -> None:
+    draft.put("tool", draft.text("tool.name") or draft.span.name)
+    draft.put("handoff_from", as_text(unwrap(draft.attributes.get(_IN)).value))
+    said = as_text(unwrap(draft.attributes.get(_OUT)).value)
+    draft.put("handoff_to", said or draft.span.name[len("handoff to ") :].strip())
+
+
+def _read_retrieval(draft: Draft) -> None:
+    draft.put("query", draft.text("reranker.query", "input.value"))
+    for prefix in ("retrieval.documents.", "reranker.output_documents."):
+        found = tuple(_document(entry) for entry in objects_of(draft, prefix, "document."))
+        if draft.put("documents", found):
+            take_list(draft, prefix)
+            draft.take(_OUT)
+    draft.payload("documents", _OUT, documents_of)
+
+
+def _document(entry: dict[str, Json]) -> Document:
+    found = documents_of([entry])
+    return found[0] if found else Document()
+
+
+CONVENTION = Convention("openinference", 50, _matches, _mark, _read)

@@ -1,0 +1,42 @@
+"""OpenLIT."""
+
+from collector.convention import Convention
+from collector.reading import genai
+from collector.reading.draft import Draft
+from collector.reading.kinds import set_kind
+from collector.reading.messages import messages_of
+from collector.reading.values import as_dict, as_text
+from waypost.records import Json, Kind, Message, RawSpan
+
+_IN, _OUT = "gen_ai.workflow.input", "gen_ai.workflow.output"
+
+
+def _matches(span: RawSpan) -> bool:
+    attributes = span.attributes
+    return (
+        "gen_ai.sdk.version" in attributes
+        and as_text(attributes.get("gen_ai.operation.name")) is not None
+    )
+
+
+def _mark(draft: Draft) -> None:
+    set_kind(draft, draft.text("gen_ai.operation.name"))
+
+
+def _read(draft: Draft) -> None:
+    genai.read(draft)
+    if draft.kind is Kind.AGENT:
+        draft.payload("input", _IN, _asked)
+        draft.payload("output", _OUT, _answered)
+    draft.shorten(_IN, _OUT)
+
+
+def _asked(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(as_dict(value).get("messages")) or None
+
+
+def _answered(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(as_dict(value).get("messages"), "assistant")[-1:] or None
+
+
+CONVENTION = Convention("openlit", 97, _matches, _mark, _read)

@@ -1,0 +1,1 @@
+"""What the conventions share: values, messages, documents, identities and verdicts."""

@@ -1,0 +1,237 @@
+"""Messages from every shape vendors give them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from collector.reading.literal import read_fields
+from collector.reading.parts import Part, call_part, parts_of, response_part
+from collector.reading.values import as_text, parsed
+from waypost.records import Json, Message
+
+_ROLES: Final[Mapping[str, str]] = {
+    "human": "user", "humanmessage": "user", "humanmessagechunk": "user",
+    "ai": "assistant", "aimessage": "assistant", "aimessagechunk": "assistant",
+    "model": "assistant", "bot": "assistant",
+    "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
+    "function": "tool", "toolmessagechunk": "tool",
+}  # fmt: skip
+_MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function"} | {"system", "tool", "chat", "user"}
+_ITEM_TYPES: Final = frozenset({"message", "function_call", "function_call_output", "reasoning"})
+_HOLDERS: Final = (
+    "messages", "input_messages", "contents", "generations", "choices", "output_messages",
+    "outputs", "output", "response", "update", "inputs", "input", "request",
+)  # fmt: skip
+_DEPTH: Final = 8
+
+
+def messages_of(value: Json, role: str = "user") -> tuple[Message, ...]:
+    """Every message found in a value; `role` is given to bare texts and blocks."""
+    return tuple(_found(parsed(value), role, 0))
+
+
+def _found(value: Json, role: str, depth: int) -> Iterator[Message]:
+    if depth > _DEPTH or value is None:
+        return
+    if isinstance(value, str):
+        yield from _of_text(value, role)
+    elif isinstance(value, list):
+        yield from _of_list(value, role, depth)
+    elif isinstance(value, dict):
+        yield from _of_object(value, role, depth)
+
+
+def _of_text(value: str, role: str) -> Iterator[Message]:
+    fields = read_fields(value) if value.startswith("content=") else {}
+    if fields:
+        guess = "tool" if "tool_call_id" in fields else role
+        yield message_of({"role": guess, **fields})
+    elif value:
+        yield Message(role, tuple(parts_of(value)))
+
+
+def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:
+    if not value:
+        return
+    if _holds_messages(value[0]):
+        for item in value:
+            yield from _found(item, role, depth + 1)
+    else:
+        yield Message(role, tuple(parts_of(value)))
+
+
+def _holds_messages(first: Json) -> bool:
+    if isinstance(first, dict):
+        return is_message(first) or not _is_block(first)
+    return isinstance(first, list) or (isinstance(first, str) and first.startswith("content="))
+
+
+def _is_block(value: Mapping[str, Json]) -> bool:
+    if isinstance(value.get("message"), dict):
+        return False
+    return any(name in value for name in ("type", "text", "toolUse", "toolResult"))
+
+
+def is_message(value: Json) -> bool:
+    """Whether an object is one message rather than a part of one or a holder of several."""
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("role"), str) or isinstance(value.get("kwargs"), dict):
+        return True
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        return False
+    if kind in _ITEM_TYPES and ("call_id" in value or "summary" in value or "role" in value):
+        return True
+    return kind.lower() in _MESSAGE_TYPES and ("content" in value or "data" in value)
+
+
+def _of_object(value: dict[str, Json], role: str, depth: int) -> Iterator[Message]:
+    if is_message(value):
+        yield message_of(value, role)
+        return
+    inner = value.get("message")
+    if isinstance(inner, dict):
+        yield message_of(inner, "assistant")
+        return
+    for name in _HOLDERS:
+        if value.get(name):
+            guess = "assistant" if name in ("generations", "choices", "output", "outputs") else role
+            yield from _found(parsed(value[name]), guess, depth + 1)
+            return
+    if "content" in value or "tool_calls" in value or "parts" in value:
+        yield message_of(value, role)
+    elif isinstance(value.get("text"), str) or _is_block(value):
+        yield Message(role, tuple(parts_of(value)))
+
+
+def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
+    """One message from one object."""
+    value = _bare(value)
+    given = value.get("parts")
+    spoken = _role_of(value, role)
+    if isinstance(given, list):
+        return Message(spoken, tuple(parts_of(given)), _extra(value, spoken))
+    if value.get("type") in _ITEM_TYPES and "content" not in value:
+        return _responses_item(value)
+    found = _reasoning_of(value)
+    content = value.get("content")
+    if spoken == "tool" and not _holds_results(content):
+        call_id = value.get("tool_call_id") or value.get("id")
+        return Message("tool", (*found, response_part(call_id, content)), _extra(value, spoken))
+    parts = (*found, *parts_of(content), *_calls_of(value, content))
+    return Message(spoken, parts, _extra(value, spoken))
+
+
+def _bare(value: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A LangChain message without its envelope; only its fields are looked at."""
+    inner = value.get("kwargs")
+    if isinstance(inner, dict):
+        names = value.get("id")
+        kind = names[-1] if isinstance(names, list) and names else None
+        return {"type": kind, **inner} if isinstance(kind, str) else inner
+    inner = value.get("data")
+    if isinstance(inner, dict) and isinstance(value.get("type"), str):
+        return {**inner, "type": value["type"]}
+    return value
+
+
+def _role_of(value: Mapping[str, Json], role: str) -> str:
+    spoken = value.get("role")
+    if not isinstance(spoken, str) or not spoken:
+        kind = value.get("type")
+        known = isinstance(kind, str) and kind.lower() in _MESSAGE_TYPES
+        spoken = str(kind) if known else role
+    return _ROLES.get(spoken.lower(), spoken)
+
+
+def _extra(value: Mapping[str, Json], role: str) -> dict[str, Json]:
+    """The speaker's name; an assistant's is the agent's, and would make equal messages differ."""
+    name = value.get("name")
+    return {"name": name} if isinstance(name, str) and name and role != "assistant" else {}
+
+
+def _holds_results(content: Json) -> bool:
+    if not isinstance(content, list) or not content:
+        return False
+    first = content[0]
+    return isinstance(first, dict) and (
+        first.get("type") in ("tool-result", "tool_result", "tool_call_response")
+        or "toolResult" in first
+    )
+
+
+def _reasoning_of(value: Mapping[str, Json]) -> list[Part]:
+    text = value.get("reasoning_content") or value.get("reasoning")
+    return [{"type": "reasoning", "content": text}] if isinstance(text, str) and text else []
+
+
+def _calls_of(value: Mapping[str, Json], content: Json) -> Iterator[Part]:
+    calls = value.get("tool_calls")
+    if not isinstance(calls, list) or not calls:
+        more = value.get("additional_kwargs")
+        calls = more.get("tool_calls") if isinstance(more, dict) else None
+    if not isinstance(calls, list) or _has_calls(content):
+        calls = []
+    for call in calls:
+        if isinstance(call, dict):
+            yield _call_of(call)
+    legacy = value.get("function_call")
+    if isinstance(legacy, dict):
+        yield call_part(None, legacy.get("name"), legacy.get("arguments"))
+
+
+def _has_calls(content: Json) -> bool:
+    """Anthropic's content repeats the calls that LangChain also lists apart."""
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "tool-call")
+        for block in content
+    )
+
+
+def _call_of(call: Mapping[str, Json]) -> Part:
+    function = call.get("function")
+    inner = function if isinstance(function, dict) else call
+    arguments = next((inner[k] for k in ("arguments", "args", "input") if k in inner), None)
+    return call_part(call.get("id") or call.get("toolCallId"), inner.get("name"), arguments)
+
+
+def _responses_item(value: Mapping[str, Json]) -> Message:
+    role = "tool" if value.get("type") == "function_call_output" else "assistant"
+    return Message(role, tuple(parts_of([dict(value)])))
+
+
+def split_definitions(value: Json) -> tuple[Json, list[Json]]:
+    """A list of messages without the tool definitions that Langfuse mixes in, and those."""
+    if not isinstance(value, list):
+        return value, []
+    rest: list[Json] = []
+    found: list[Json] = []
+    for item in value:
+        content = item.get("content") if isinstance(item, dict) else None
+        if (
+            isinstance(content, dict)
+            and content.get("type") == "function"
+            and "function" in content
+        ):
+            found.append(content)
+        else:
+            rest.append(item)
+    return rest, found
+
+
+def finish_of(value: Json) -> str | None:
+    """The finish reason in an output, wherever LangChain and OpenAI put it."""
+    value = parsed(value)
+    for _ in range(_DEPTH):
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if not isinstance(value, dict):
+            return None
+        for name in ("finish_reason", "finishReason", "stop_reason"):
+            if found := as_text(value.get(name)):
+                return found
+        value = next(
+            (value[k] for k in ("choices", "generations", "generation_info", "response_metadata")
+             if value.get(k)), None,
+        )  # fmt: skip
+    return None

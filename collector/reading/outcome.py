@@ -1,0 +1,88 @@
+"""How a span ended: its status, its error, and whether it only waits for a person."""
+
+from typing import Final
+
+from collector.reading.draft import Draft
+from collector.reading.values import as_flag
+from waypost.names import STATUS
+from waypost.records import Event, Fault, Status
+
+_INTERRUPT: Final = "GraphInterrupt"
+_TRACEBACK: Final = "Traceback (most recent call last)"
+_FAILED: Final = frozenset({"error", "failed", "failure"})
+_ERROR_CODE: Final = 2
+_STATUSES: Final = {s.value: s for s in Status}
+
+
+def read_outcome(draft: Draft) -> None:
+    """Fill status and error from everything that may speak of them."""
+    exception = next((e for e in reversed(draft.span.events) if e.name == "exception"), None)
+    said = _STATUSES.get(draft.text(STATUS) or "")
+    if said is not None:
+        draft.put("status", said)
+    elif _is_interrupt(draft, exception):
+        draft.fields["status"] = Status.INTERRUPTED  # whatever the client calls it
+    elif draft.fields.get("status") is Status.ERROR or _has_failed(draft):
+        draft.put("status", Status.ERROR)
+    if draft.fields.get("status") is Status.ERROR:
+        draft.put("error", _fault(draft, exception))
+    for index, event in enumerate(draft.span.events):
+        if event.name == "exception":
+            draft.read_events.add(index)
+
+
+def _is_interrupt(draft: Draft, exception: Event | None) -> bool:
+    span = draft.span
+    texts = [span.status_message, draft.text("error.type") or ""]
+    if exception is not None:
+        kind = str(exception.attributes.get("exception.type") or "")
+        texts += [kind.rpartition(".")[2], str(exception.attributes.get("exception.message") or "")]
+    if any(t.startswith(_INTERRUPT) or t == _INTERRUPT for t in texts):
+        return True
+    if as_flag(draft.attributes.get("langgraph.interrupt")):
+        return True
+    return any(
+        e.name == "langgraph.interrupt" or as_flag(e.attributes.get("langgraph.interrupt"))
+        for e in span.events
+    )
+
+
+def _has_failed(draft: Draft) -> bool:
+    if draft.span.status_code == _ERROR_CODE or draft.text("error.type"):
+        return True
+    if draft.text("langfuse.observation.level") == "ERROR":
+        return True
+    word = draft.text("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status") or ""
+    return word.lower() in _FAILED
+
+
+def _fault(draft: Draft, exception: Event | None) -> Fault:
+    attributes = exception.attributes if exception is not None else {}
+    kind = draft.text("error.type") or str(attributes.get("exception.type") or "")
+    message, stack = _split(str(attributes.get("exception.message") or ""))
+    if not message:
+        message, more = _split(_said(draft))
+        stack = stack or more
+    stack = str(attributes.get("exception.stacktrace") or "") or stack
+    return Fault(kind or _kind_in(stack, message), message, stack)
+
+
+def _said(draft: Draft) -> str:
+    text = draft.span.status_message or draft.text(
+        "langfuse.observation.status_message", "gen_ai.framework.error.message", "error.message",
+        "exception.message",
+    )  # fmt: skip
+    return text or ""
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A message without the stack trace some clients append to it, and that trace."""
+    at = text.find(_TRACEBACK)
+    return (text, "") if at < 0 else (text[:at].strip(), text[at:])
+
+
+def _kind_in(stack: str, message: str) -> str:
+    """The class a traceback ends with, or a message such as `ValueError('…')` begins with."""
+    last = stack.rstrip().rpartition("\n")[2].strip() or message
+    head = last.partition(":")[0].partition("(")[0]
+    return head if head.replace(".", "").replace("_", "").isalnum() and len(head) < 128 else "error"

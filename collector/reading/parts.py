@@ -1,0 +1,193 @@
+"""The pieces of a message, from every shape vendors give them, in the GenAI shape."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from collector.reading.values import as_text, parsed
+from waypost.records import Json
+
+Part = dict[str, Json]
+
+
+def text_part(content: str) -> Part:
+    return {"type": "text", "content": content}
+
+
+def call_part(call_id: Json, name: Json, arguments: Json) -> Part:
+    """A call the model asks for; arguments that are JSON text become the object they hold."""
+    part: Part = {"type": "tool_call", "name": as_text(name) or ""}
+    if found := as_text(call_id):
+        part["id"] = found
+    value = parsed(arguments)
+    part["arguments"] = value if isinstance(value, dict) else arguments
+    return part
+
+
+def response_part(call_id: Json, response: Json) -> Part:
+    part: Part = {"type": "tool_call_response", "response": response}
+    if found := as_text(call_id):
+        part["id"] = found
+    return part
+
+
+def parts_of(content: Json) -> list[Part]:
+    """The parts of a message's content, whatever shape it has."""
+    if content is None or content == "":
+        return []
+    if isinstance(content, str):
+        return [text_part(content)]
+    if isinstance(content, list):
+        return [part for block in content for part in _parts_of_block(block)]
+    return _parts_of_block(content)
+
+
+def _parts_of_block(block: Json) -> list[Part]:
+    if isinstance(block, str):
+        return [text_part(block)] if block else []
+    if isinstance(block, list):
+        return [{"type": "unknown", "content": block}]
+    if not isinstance(block, dict):
+        return [] if block is None else [text_part(str(block))]
+    kind = block.get("type")
+    build = _BUILDERS.get(kind) if isinstance(kind, str) else None
+    if build is not None:
+        return [build(block)]
+    if isinstance(kind, str) and kind:
+        return [{k: v for k, v in block.items() if v is not None}]
+    return _untyped(block)
+
+
+def _untyped(block: Mapping[str, Json]) -> list[Part]:
+    """The blocks of Bedrock, Strands and Gemini, which say by their key what they are."""
+    found: list[Part] = []
+    for key, build in _BY_KEY.items():
+        inner = block.get(key)
+        if inner is not None:
+            found.append(build(inner, block))
+    return found or [{"type": "unknown", **block}]
+
+
+def _text(block: Mapping[str, Json]) -> Part:
+    content = block.get("content", block.get("text"))
+    return text_part(content if isinstance(content, str) else as_text(content) or "")
+
+
+def _call(block: Mapping[str, Json]) -> Part:
+    function = block.get("function")
+    inner = function if isinstance(function, dict) else block
+    call_id = _first(block, "id", "toolCallId", "call_id", "tool_call_id")
+    name = _first(inner, "name", "toolName")
+    return call_part(call_id, name, _first(inner, "arguments", "args", "input"))
+
+
+def _response(block: Mapping[str, Json]) -> Part:
+    call_id = _first(block, "id", "tool_use_id", "toolCallId", "call_id", "tool_call_id")
+    return response_part(
+        call_id, _outcome(_first(block, "response", "result", "output", "content"))
+    )
+
+
+def _outcome(value: Json) -> Json:
+    """The inside of a Vercel result such as {type: json, value: …}."""
+    if isinstance(value, dict) and set(value) == {"type", "value"}:
+        return value["value"]
+    return value
+
+
+def _reasoning(block: Mapping[str, Json]) -> Part:
+    content = _first(block, "content", "thinking", "reasoning", "text", "summary")
+    if isinstance(content, list):
+        texts = [_text(b)["content"] for b in content if isinstance(b, dict)]
+        content = "\n".join(t for t in texts if isinstance(t, str))
+    return {"type": "reasoning", "content": content if isinstance(content, str) else ""}
+
+
+def _image(block: Mapping[str, Json]) -> Part:
+    inner = _first(block, "image_url", "source", "image", "input_audio", "data", "url")
+    if isinstance(inner, dict):
+        url = _first(inner, "url")
+        data = _first(inner, "data", "bytes")
+        mime = _first(inner, "media_type", "mime_type", "format")
+    else:
+        url, data, mime = inner, None, _first(block, "mediaType", "mime_type", "media_type")
+    return media_part(str(block.get("type") or "image"), url, data, mime)
+
+
+def media_part(kind: str, url: Json, data: Json, mime: Json) -> Part:
+    """A blob or a uri; a data URL is a blob."""
+    modality = next((m for m in ("audio", "video", "image") if m in kind), "image")
+    part: Part = {"modality": modality}
+    if isinstance(url, str) and url.startswith("data:") and "," in url:
+        head, data = url.split(",", 1)
+        mime = head[5:].split(";")[0] or mime
+    if isinstance(mime, str):
+        part["mime_type"] = mime
+    if isinstance(data, str):
+        return {"type": "blob", **part, "content": data}
+    return {"type": "uri", **part, "uri": url if isinstance(url, str) else ""}
+
+
+def _file(block: Mapping[str, Json]) -> Part:
+    inner = block.get("file")
+    found = inner if isinstance(inner, dict) else block
+    file_id = _first(found, "file_id", "id")
+    if file_id is None:
+        return {k: v for k, v in block.items() if v is not None}
+    return {"type": "file", "modality": str(found.get("modality") or "file"), "file_id": file_id}
+
+
+def _inline(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner if isinstance(inner, dict) else {}
+    data = _first(value, "data", "bytes")
+    return media_part("image", None, data, _first(value, "mime_type", "mimeType", "format"))
+
+
+def _tool_use(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner if isinstance(inner, dict) else {}
+    name = value.get("name")
+    return call_part(
+        _first(value, "toolUseId", "id"), name, _first(value, "input", "args", "arguments")
+    )
+
+
+def _tool_result(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner if isinstance(inner, dict) else {}
+    return response_part(_first(value, "toolUseId", "id"), _first(value, "content", "response"))
+
+
+def _spoken(inner: Json, block: Mapping[str, Json]) -> Part:
+    content = inner if isinstance(inner, str) else as_text(inner) or ""
+    return {"type": "reasoning" if block.get("thought") is True else "text", "content": content}
+
+
+def _bedrock_reasoning(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner.get("reasoningText") if isinstance(inner, dict) else None
+    text = value.get("text") if isinstance(value, dict) else None
+    return {"type": "reasoning", "content": text if isinstance(text, str) else ""}
+
+
+def _first(block: Mapping[str, Json], *names: str) -> Json:
+    for name in names:
+        value = block.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+_BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Part]]] = {
+    "text": _text, "input_text": _text, "output_text": _text, "summary_text": _text,
+    "tool_call": _call, "tool_use": _call, "tool-call": _call, "function": _call,
+    "function_call": _call,
+    "tool_call_response": _response, "tool_result": _response, "tool-result": _response,
+    "function_call_output": _response,
+    "reasoning": _reasoning, "thinking": _reasoning,
+    "image_url": _image, "image": _image, "input_image": _image, "input_audio": _image,
+    "file": _file, "input_file": _file,
+}  # fmt: skip
+_BY_KEY: Final[Mapping[str, Callable[[Json, Mapping[str, Json]], Part]]] = {
+    "text": _spoken, "reasoningContent": _bedrock_reasoning,
+    "toolUse": _tool_use, "functionCall": _tool_use, "function_call": _tool_use,
+    "toolResult": _tool_result, "functionResponse": _tool_result,
+    "function_response": _tool_result, "inline_data": _inline, "inlineData": _inline,
+    "image": _inline,
+}  # fmt: skip

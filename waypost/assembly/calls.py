@@ -1,0 +1,222 @@
+"""What a model asked for and what tools did: each learns from the other."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from waypost.assembly.tree import Node, is_model
+from waypost.records import Json, Kind, Message, Status, Step
+
+TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
+_NEAR: Final = 64
+_ERROR_STARTS: Final = ("error", "tool error", "traceback (most recent call last)", "exception:")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call in a model's output."""
+
+    owner: Node
+    part: Mapping[str, Json]
+    answered: bool = False
+
+    @property
+    def id(self) -> str | None:
+        found = self.part.get("id")
+        return found if isinstance(found, str) else None
+
+    @property
+    def name(self) -> str:
+        return str(self.part.get("name") or "")
+
+    @property
+    def arguments(self) -> Json:
+        return self.part.get("arguments")
+
+
+class Calls:
+    """The calls seen so far: by id and by name, in an agent run and in the whole trajectory."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[int, str], list[Call]] = {}
+        self._by_name: dict[tuple[int, str], deque[Call]] = {}
+
+    def add(self, node: Node) -> None:
+        for message in node.get("output"):
+            for part in message.tool_calls:
+                call = Call(node, part)
+                for scope in (id(node.agent), 0):
+                    if call.id:
+                        self._by_id.setdefault((scope, call.id), []).append(call)
+                    self._by_name.setdefault((scope, call.name), deque()).append(call)
+
+    def find(self, node: Node) -> Call | None:
+        """The call a tool step answers: by its id, else the oldest open one of its name."""
+        call_id = node.get("call_id")
+        for scope in (id(node.agent), 0):
+            found = self._by_id.get((scope, call_id)) if call_id else None
+            if found:
+                return next((c for c in found if not c.answered), found[-1])
+        if call_id:
+            return None
+        for scope in (id(node.agent), 0):
+            found_open = self._oldest_open((scope, node.get("tool") or ""), node.get("arguments"))
+            if found_open is not None:
+                return found_open
+        return None
+
+    def _oldest_open(self, key: tuple[int, str], arguments: Json) -> Call | None:
+        calls = self._by_name.get(key)
+        while calls and calls[0].answered:
+            calls.popleft()
+        if not calls:
+            return None
+        near = [c for c, _ in zip(calls, range(_NEAR), strict=False) if not c.answered]
+        return next((c for c in near if c.arguments == arguments), near[0] if near else None)
+
+
+def match(ordered: Sequence[Node]) -> None:
+    """Fill arguments and call ids of tool steps from the messages of the models before them."""
+    calls = Calls()
+    for node in ordered:
+        if is_model(node):
+            calls.add(node)
+        elif node.kind in TOOLS and node.get("tool"):
+            call = calls.find(node)
+            if call is not None:
+                call.answered = True
+                node.fill("call_id", call.id)
+            if node.kind is not Kind.HANDOFF:
+                _fill_arguments(node, call)
+
+
+def _fill_arguments(node: Node, call: Call | None) -> None:
+    own = node.get("arguments")
+    if isinstance(own, dict):
+        return
+    if call is not None and isinstance(call.arguments, dict):
+        node.changes["arguments"] = dict(call.arguments)
+        node.changes["arguments_from"] = "model_message"
+    elif own is not None:
+        node.changes["arguments"] = {"input": own}
+        node.changes["notes"] = (*node.get("notes"), "arguments_wrapped=1")
+
+
+def fill_results(ordered: Sequence[Node]) -> None:
+    """Give a successful tool step without a result what the model was told it returned."""
+    waiting = {
+        call_id: node
+        for node in ordered
+        if node.kind in TOOLS and node.get("result") is None and node.get("status") is Status.OK
+        if (call_id := node.get("call_id"))
+    }
+    if not waiting:
+        return
+    for node in ordered:
+        if is_model(node):
+            for call_id, response in fresh_responses(node.get("input")):
+                tool = waiting.get(call_id)
+                if tool is not None and tool.number < node.number:
+                    tool.fill("result", response)
+
+
+def fresh_responses(messages: Sequence[Message]) -> Iterator[tuple[str, Json]]:
+    """The tool responses after the last thing the model itself said."""
+    for message in reversed(messages):
+        if message.role == "assistant":
+            return
+        for part in message.tool_responses:
+            call_id = part.get("id")
+            if isinstance(call_id, str):
+                yield call_id, part.get("response")
+
+
+def derive(ordered: Sequence[Node], *, ended: bool) -> list[Node]:
+    """The steps with tool steps read out of messages, where no span tells of any tool."""
+    if any(node.kind in TOOLS for node in ordered):
+        return list(ordered)
+    found: list[Node] = []
+    models = [node for node in ordered if is_model(node)]
+    following = _following(models)
+    for node in ordered:
+        found.append(node)
+        if is_model(node):
+            found += _derived_of(node, following.get(id(node)), ended=ended)
+    return found
+
+
+def _following(models: Iterable[Node]) -> dict[int, Node]:
+    """The next model step of the same agent run."""
+    last: dict[int, Node] = {}
+    found: dict[int, Node] = {}
+    for node in models:
+        before = last.get(id(node.agent))
+        if before is not None:
+            found[id(before)] = node
+        last[id(node.agent)] = node
+    return found
+
+
+def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator[Node]:
+    responses = dict(fresh_responses(following.get("input"))) if following is not None else {}
+    parts = [part for message in owner.get("output") for part in message.tool_calls]
+    for index, part in enumerate(parts):
+        call = Call(owner, part)
+        known = call.id is not None and call.id in responses
+        response = responses[call.id] if call.id is not None and known else None
+        mark = call.id or f"{call.name}:{index}"
+        status = _status(response, known=known, ended=ended)
+        yield _derived(call, mark, following, response=response, status=status)
+
+
+def _status(response: Json, *, known: bool, ended: bool) -> Status:
+    if known:
+        return Status.ERROR if says_error(response) else Status.OK
+    return Status.INTERRUPTED if ended else Status.RUNNING
+
+
+def _derived(
+    call: Call, mark: str, following: Node | None, *, response: Json, status: Status
+) -> Node:
+    owner, arguments = call.owner, call.arguments
+    step = owner.step
+    started = max(step.ended_at, step.started_at)
+    node = Node(
+        Step(
+            trace_id=step.trace_id,
+            span_id=blake2b(bytes.fromhex(step.span_id) + mark.encode(), digest_size=8).hexdigest(),
+            parent_id=step.parent_id,
+            kind=Kind.TOOL,
+            name=call.name,
+            started_at=started,
+            ended_at=max(started, following.step.started_at) if following else started,
+            status=status,
+            convention=step.convention,
+            tool=call.name,
+            call_id=call.id,
+            arguments=arguments if isinstance(arguments, dict) or arguments is None
+            else {"input": arguments},
+            arguments_from="model_message",
+            result=response,
+            derived=True,
+            cohort=owner.get("cohort"),
+            session=owner.get("session"),
+            user=owner.get("user"),
+            service=owner.get("service"),
+            environment=owner.get("environment"),
+        )
+    )  # fmt: skip
+    node.agent, node.enclosing, node.depth = owner.agent, owner.enclosing, owner.depth
+    node.effective = owner.effective
+    return node
+
+
+def says_error(response: Json) -> bool:
+    """Whether a tool's answer, as the model saw it, tells of a failure."""
+    if isinstance(response, str):
+        return response.lstrip().lower().startswith(_ERROR_STARTS)
+    if isinstance(response, dict):
+        return response.get("is_error") is True or response.get("status") == "error"
+    return False
