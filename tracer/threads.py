@@ -1,0 +1,68 @@
+"""Carries the current step into threads that were started by hand."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from typing import Any
+
+from opentelemetry import context as otel
+
+from tracer.run import NODE, WHO
+
+
+class Threads:
+    """Wraps the two ways Python starts a thread; outside of a trajectory they do nothing more."""
+
+    def __init__(self) -> None:
+        self._submit: Any = None
+        self._start: Any = None
+        self._carrying: tuple[Any, Any] = (None, None)
+
+    def install(self) -> None:
+        """Wrap `ThreadPoolExecutor.submit` and `Thread.start`."""
+        if self._submit is not None:
+            return
+        submit: Any = ThreadPoolExecutor.submit
+        self._submit = submit
+        self._start = start = threading.Thread.start
+
+        @wraps(submit)
+        def carrying_submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            here = _carried()
+            work = fn if here is None else partial(_inside, here, fn)
+            return submit(self, work, *args, **kwargs)
+
+        @wraps(start)
+        def carrying_start(self: threading.Thread) -> None:
+            here = _carried()
+            if here is not None:
+                self.run = partial(_inside, here, self.run)  # type: ignore[method-assign]  # one thread runs once
+            start(self)
+
+        ThreadPoolExecutor.submit = carrying_submit  # type: ignore[method-assign]  # what this module is for
+        threading.Thread.start = carrying_start  # type: ignore[method-assign]  # what this module is for
+        self._carrying = (carrying_submit, carrying_start)
+
+    def remove(self) -> None:
+        """Put the originals back, unless somebody else has wrapped them since."""
+        if self._submit is None:
+            return
+        if ThreadPoolExecutor.submit is self._carrying[0]:
+            ThreadPoolExecutor.submit = self._submit  # type: ignore[method-assign]  # as it was
+        if threading.Thread.start is self._carrying[1]:
+            threading.Thread.start = self._start  # type: ignore[method-assign]  # as it was
+        self._submit = self._start = None
+
+
+def _carried() -> otel.Context | None:
+    here = otel.get_current()
+    return here if NODE in here or WHO in here else None
+
+
+def _inside(here: otel.Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    token = otel.attach(here)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        otel.detach(token)
