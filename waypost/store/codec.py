@@ -161,7 +161,11 @@ def _plain(value: object) -> Json:
 
 
 def _set(value: object, item: "dataclasses.Field[Any]") -> bool:
-    return getattr(value, item.name) not in (None, "", (), {})
+    """Whether a field must be kept: it has no default, or is not at it."""
+    given = getattr(value, item.name)
+    if item.default is not dataclasses.MISSING:
+        return bool(given != item.default)
+    return item.default_factory is dataclasses.MISSING or bool(given)
 
 
 def refs_of(detail: Mapping[str, Json]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from waypost.assembly import assemble
 from waypost.records import Trajectory
-from waypost.store import spans
+from waypost.store import spans, verdicts
 
 
 def load(
@@ -19,9 +19,13 @@ def load(
     trace_id: str,
     *,
     cohort_keys: Sequence[str] = (),
+    now: int | None = None,
 ) -> Trajectory | None:
-    """The whole run that this trace belongs to, over all its traces; None when unknown."""
-    found = load_many(connection, project_id, [trace_id], cohort_keys=cohort_keys)
+    """The whole run that this trace belongs to, over all its traces; None when unknown.
+
+    With `now` (nanoseconds) a run without its end is running, or abandoned.
+    """
+    found = load_many(connection, project_id, [trace_id], cohort_keys=cohort_keys, now=now)
     return found.get(trace_id)
 
 
@@ -31,6 +35,7 @@ def load_many(
     trace_ids: Sequence[str],
     *,
     cohort_keys: Sequence[str] = (),
+    now: int | None = None,
 ) -> dict[str, Trajectory]:
     """The runs these traces belong to, by the trace asked for; unknown ones are left out."""
     groups = _groups(connection, project_id, trace_ids)
@@ -39,18 +44,22 @@ def load_many(
     traces = sorted({t for group in groups.values() for t, _ in group})
     since = min(day for group in groups.values() for _, day in group)
     stored = spans.of_traces(connection, project_id, traces, since)
-    steps, contents = defaultdict(list), defaultdict(list)
+    steps, contents, said = defaultdict(list), defaultdict(list), defaultdict(list)
     for step in stored.steps:
         steps[step.trace_id].append(step)
     for content in stored.contents:
         contents[content.trace_id].append(content)
+    for feedback in verdicts.of_traces(connection, project_id, traces, since):
+        said[feedback.trace_id].append(feedback)
     runs: dict[str, Trajectory] = {}
     for group in groups.values():
         own = sorted({t for t, _ in group})
         run = assemble(
             [s for t in own for s in steps[t]],
             contents=[c for t in own for c in contents[t]],
+            feedback=[f for t in own for f in said[t]],
             cohort_keys=cohort_keys,
+            now=now,
         )
         runs |= dict.fromkeys(own, run)
     return {trace: runs[trace] for trace in trace_ids if trace in runs}
