@@ -72,7 +72,7 @@ def test_it_is_over_when_the_usual_rate_is_back_and_not_before() -> None:
     out, back = feed(found, coin(0.3, 300, 100, seed=2))
     assert len(out) >= 100
     assert len(back) <= 2
-    feed(found, coin(0.05, 400, 100, seed=3))
+    feed(found, coin(0.05, 800, 100, seed=3))
     assert not found.cells["opened_at"].any()
 
 

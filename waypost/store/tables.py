@@ -143,6 +143,8 @@ trajectory = sa.Table(
     _col("cost_usd", DOUBLE_PRECISION, _zero),
     _col("cost_partial", sa.Boolean, _off),
     _opt("shape", sa.Text),
+    _opt("measures", JSONB),
+    _opt("counted", JSONB),
     _key("trajectory", "project_id", "trace_id", "day"),
     sa.Index("trajectory_first_at_idx", "project_id", sa.text("first_at desc"), "trace_id"),
     sa.Index(
@@ -414,5 +416,180 @@ dataset_case = sa.Table(
     ),
     sa.Index("dataset_case_dataset_id_idx", "dataset_id", "since"),
 )  # fmt: skip
+
+changed = sa.Table(
+    "changed",
+    metadata,
+    _id(sa.BigInteger),
+    _col("project_id", sa.Integer),
+    _col("trace_id", UUID),
+    _col("at", _at, _now),
+    _key("changed", "id"),
+)
+
+
+def _run_counters(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        _col("project_id", sa.Integer),
+        _col("bucket", _at),
+        _col("cohort_id", sa.Integer),
+        _col("measure", sa.SmallInteger),
+        _col("n", sa.BigInteger),
+        _col("total", DOUBLE_PRECISION),
+        _key(name, "project_id", "bucket", "cohort_id", "measure"),
+    )
+
+
+run_hour = _run_counters("run_hour")
+run_day = _run_counters("run_day")
+
+first_seen = sa.Table(
+    "first_seen",
+    metadata,
+    _col("project_id", sa.Integer),
+    _col("kind", sa.Text),
+    _col("name", sa.Text),
+    _col("version", sa.Text),
+    _col("at", _at),
+    _key("first_seen", "project_id", "kind", "name", "version"),
+    sa.Index("first_seen_at_idx", "project_id", "at"),
+)
+
+cohort_value = sa.Table(
+    "cohort_value",
+    metadata,
+    _col("project_id", sa.Integer),
+    _col("day", sa.Date),
+    _col("key", sa.Text),
+    _col("value", sa.Text),
+    _col("admitted", sa.Boolean),
+    _key("cohort_value", "project_id", "day", "key", "value"),
+)
+
+alert_rule = sa.Table(
+    "alert_rule",
+    metadata,
+    _id(),
+    _col("project_id", sa.Integer),
+    _col("name", sa.Text),
+    _col("origin", sa.Text, sa.text("'store'")),
+    _col("body", JSONB),
+    _col("is_enabled", sa.Boolean, sa.text("true")),
+    _opt("pool", JSONB),
+    _col("created_at", _at, _now),
+    _key("alert_rule", "id"),
+    sa.UniqueConstraint("project_id", "name", name="alert_rule_project_id_name_key"),
+    sa.ForeignKeyConstraint(["project_id"], ["project.id"], name="alert_rule_project_id_fkey"),
+    sa.CheckConstraint("origin in ('file', 'store')", name="alert_rule_origin_check"),
+)
+
+alert_state = sa.Table(
+    "alert_state",
+    metadata,
+    _col("rule_id", sa.Integer),
+    _col("label", ARRAY(sa.Text)),
+    _col("cell", ARRAY(DOUBLE_PRECISION)),
+    _key("alert_state", "rule_id", "label"),
+    sa.ForeignKeyConstraint(
+        ["rule_id"], ["alert_rule.id"], name="alert_state_rule_id_fkey", ondelete="CASCADE"
+    ),
+)
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    _id(sa.BigInteger),
+    _col("project_id", sa.Integer),
+    _opt("rule_id", sa.Integer),
+    _col("rule", sa.Text),
+    _col("mode", sa.Text),
+    _col("status", sa.Text, sa.text("'open'")),
+    _col("opened_at", _at),
+    _col("since", _at),
+    _col("changed_at", _at),
+    _opt("resolved_at", _at),
+    _opt("acknowledged_at", _at),
+    _opt("acknowledged_by", sa.Text),
+    _opt("snoozed_until", _at),
+    _opt("notify_at", _at),
+    _col("notified", sa.Integer, _zero),
+    _col("detail", JSONB, sa.text("'{}'")),
+    _key("incident", "id"),
+    sa.CheckConstraint("mode in ('rate', 'no_data')", name="incident_mode_check"),
+    sa.CheckConstraint("status in ('open', 'resolved')", name="incident_status_check"),
+    sa.Index(
+        "incident_project_id_opened_at_idx", "project_id", sa.text("opened_at desc"),
+        sa.text("id desc"),
+    ),
+    sa.Index(
+        "incident_open_idx", "project_id", "rule_id",
+        postgresql_where=sa.text("status = 'open'"),
+    ),
+    sa.Index(
+        "incident_notify_idx", "notify_at", postgresql_where=sa.text("notify_at is not null")
+    ),
+)  # fmt: skip
+
+
+def _of_incident(table: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["incident_id"], ["incident.id"], name=f"{table}_incident_id_fkey", ondelete="CASCADE"
+    )
+
+
+incident_cohort = sa.Table(
+    "incident_cohort",
+    metadata,
+    _col("incident_id", sa.BigInteger),
+    _col("label", ARRAY(sa.Text)),
+    _col("joined_at", _at),
+    _opt("left_at", _at),
+    _col("since", _at),
+    _col("k", DOUBLE_PRECISION),
+    _col("n", DOUBLE_PRECISION),
+    _col("usual", DOUBLE_PRECISION),
+    _key("incident_cohort", "incident_id", "label"),
+    _of_incident("incident_cohort"),
+)
+
+incident_event = sa.Table(
+    "incident_event",
+    metadata,
+    _id(sa.BigInteger),
+    _col("incident_id", sa.BigInteger),
+    _col("at", _at),
+    _col("what", sa.Text),
+    _opt("by", sa.Text),
+    _col("detail", JSONB, sa.text("'{}'")),
+    _key("incident_event", "id"),
+    _of_incident("incident_event"),
+    sa.Index("incident_event_incident_id_idx", "incident_id", "id"),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    _id(sa.BigInteger),
+    _col("project_id", sa.Integer),
+    _col("incident_id", sa.BigInteger),
+    _col("kind", sa.Text),
+    _col("number", sa.Integer),
+    _col("channel", sa.Text),
+    _col("message", JSONB),
+    _col("status", sa.Text, sa.text("'waiting'")),
+    _col("attempts", sa.Integer, _zero),
+    _col("run_at", _at),
+    _opt("leased_until", _at),
+    _col("created_at", _at),
+    _opt("done_at", _at),
+    _opt("error", sa.Text),
+    _key("delivery", "id"),
+    _of_incident("delivery"),
+    sa.UniqueConstraint("incident_id", "kind", "number", "channel", name="delivery_message_key"),
+    sa.CheckConstraint("status in ('waiting', 'sent', 'failed')", name="delivery_status_check"),
+    sa.Index("delivery_due_idx", "run_at", "id", postgresql_where=sa.text("status = 'waiting'")),
+)
 
 PARTITIONED = ("trajectory", "step", "message", "content", "feedback", "score")
