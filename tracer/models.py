@@ -95,7 +95,7 @@ class Models:
         route = scope.trajectory.who.route
         if failed is not None:
             attributes[names.ATTEMPT] = failed.attempt + 1
-            if tried := [m for m in failed.models if m != model]:
+            if tried := list(dict.fromkeys(m for m in failed.models if m != model)):
                 attributes[names.FALLBACKS] = tried
                 route = route or "fallback"
         if route:

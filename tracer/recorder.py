@@ -123,11 +123,11 @@ class Recorder:
             trajectory.ended = True
         attributes: dict[str, Any] = {**node.scope.base, names.OPERATION: "invoke_agent"}
         attributes[names.STEPS] = trajectory.number
-        if trajectory.final is not None and status != "interrupted":
+        if trajectory.final is not None and status is None and error is None:
             attributes[names.FINAL_STEP] = trajectory.final
         if trajectory.input_text is not None:
             attributes[names.INPUT] = trajectory.input_text
-        if trajectory.output_text is not None and status != "interrupted":
+        if trajectory.output_text is not None and status is None:
             attributes[names.OUTPUT] = trajectory.output_text
         self.roots.pop(id(node), None)
         self._end(node, attributes, status, error, ended)

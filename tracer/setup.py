@@ -22,7 +22,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from tracer import options as settings
 from tracer.export import Exporting
-from tracer.feedback import Sender
+from tracer.sayings import Sender
 from tracer.imports import Later
 from tracer.options import Options, Redact
 from tracer.patches import PATCHES, Patch, Patched, apply, undo

@@ -301,7 +301,7 @@ def feedback(  # noqa: PLR0913 - a verdict has this many parts
     A thumb, an escalation, a ticket, a reviewer's verdict: `name` says which, `step` the number of
     the step it is about. BadSetting if the id is none.
     """
-    from tracer.feedback import record_of
+    from tracer.sayings import record_of
 
     recording = PROCESS.recording
     if recording is None:

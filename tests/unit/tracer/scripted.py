@@ -1,5 +1,6 @@
 """A chat model that says what a script tells it, so that runs are the same every time."""
 
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 Answer = AIMessage | BaseException | Callable[[list[BaseMessage]], AIMessage]
 
@@ -21,16 +24,23 @@ def call(name: str, call_id: str = "c1", **arguments: Any) -> dict[str, Any]:
 
 def says(text: str = "", *calls: dict[str, Any]) -> AIMessage:
     """An answer with usage, as a provider would give it."""
-    usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110,
-             "input_token_details": {"cache_read": 64}, "output_token_details": {"reasoning": 4}}  # fmt: skip
+    usage = UsageMetadata(
+        input_tokens=100,
+        output_tokens=10,
+        total_tokens=110,
+        input_token_details=InputTokenDetails(cache_read=64),
+        output_token_details=OutputTokenDetails(reasoning=4),
+    )
     meta = {"model_name": "scripted-2026-11-01", "finish_reason": "tool_calls" if calls else "stop"}
-    return AIMessage(text, tool_calls=list(calls), usage_metadata=usage, response_metadata=meta)
+    return AIMessage(
+        content=text, tool_calls=list(calls), usage_metadata=usage, response_metadata=meta
+    )
 
 
 class Scripted(BaseChatModel):
     """Answers in the order of its script; an exception in the script is raised."""
 
-    script: list[Any] = []
+    script: list[Any] = Field(default_factory=list)
     model: str = "scripted"
     streams: bool = False
     io: Any = None
@@ -63,7 +73,8 @@ class Scripted(BaseChatModel):
             raise answer
         if callable(answer):
             answer = answer(messages)
-        return answer.model_copy()
+        message: AIMessage = answer.model_copy()
+        return message
 
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None,
@@ -100,18 +111,16 @@ class Scripted(BaseChatModel):
 def chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
     """An answer in pieces, usage and calls last."""
     for word in str(message.content).split(" ") if message.content else ():
-        yield ChatGenerationChunk(message=AIMessageChunk(word + " "))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=word + " "))
     pieces = [
-        {"name": c["name"], "args": __import__("json").dumps(c["args"]), "id": c["id"], "index": i,
-         "type": "tool_call_chunk"}
+        tool_call_chunk(name=c["name"], args=json.dumps(c["args"]), id=c["id"], index=i)
         for i, c in enumerate(message.tool_calls)
-    ]  # fmt: skip
-    yield ChatGenerationChunk(
-        message=AIMessageChunk(
-            "",
-            tool_call_chunks=pieces,
-            usage_metadata=message.usage_metadata,
-            response_metadata=message.response_metadata,
-            chunk_position="last",
-        )  # fmt: skip
+    ]
+    last = AIMessageChunk(
+        content="",
+        tool_call_chunks=pieces,
+        usage_metadata=message.usage_metadata,
+        response_metadata=message.response_metadata,
+        chunk_position="last",
     )
+    yield ChatGenerationChunk(message=last)
