@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from collector.prices import Prices
 from collector.reading.content import contents_of
 from collector.reading.draft import Draft
 from collector.reading.feedback import feedback_of_record, read_feedback
@@ -39,13 +40,17 @@ class Reader:
     """Reads spans with every convention that discovery finds, in the order of their ranks."""
 
     def __init__(
-        self, conventions: Iterable[Convention] | None = None, recall: Recall | None = None
+        self,
+        conventions: Iterable[Convention] | None = None,
+        recall: Recall | None = None,
+        prices: Prices | None = None,
     ) -> None:
         found = discover(Convention, package=PACKAGE, group=GROUP)
         self._conventions = sorted(
             found if conventions is None else conventions, key=lambda c: (c.rank, c.name)
         )
         self._recall = recall or Recall()
+        self._prices = prices
 
     @property
     def conventions(self) -> Sequence[Convention]:
@@ -72,8 +77,21 @@ class Reader:
             draft.fields["cohort"] = cohorts.of(
                 span.attributes, span.resource, said, draft.fields.get
             )
+        if self._prices is not None and draft.kind is Kind.LLM:
+            _price(draft, self._prices)
         step = _step(draft, chosen.name)
         return Reading(step, tuple(draft.contents), tuple(draft.feedback))
+
+
+def _price(draft: Draft, prices: Prices) -> None:
+    fields = draft.fields
+    if "cost_usd" in fields or not draft.tokens:
+        return
+    models = (fields.get("model"), fields.get("model_requested"))
+    cost = prices.cost(fields.get("provider"), models, draft.usage(), draft.span.started_at)
+    if cost is not None:
+        fields["cost_usd"] = cost
+        fields["cost_source"] = "priced"
 
 
 def _step(draft: Draft, convention: str) -> Step:
