@@ -137,11 +137,34 @@ def work(data: Path | None, database_url: str | None) -> None:
 def ui(data: Path | None, database_url: str | None) -> None:
     """Run the dashboard against the store."""
     from ui.run import serve
-
     from waypost.supervisor import end_with_parent
 
     end_with_parent()
     serve(_settings(data, database_url))
+
+
+@waypost.command()
+@_stored
+@click.option("--endpoint", help="Where the collector listens (default this installation's).")
+@click.option("--key", "project_key", help="API key, where the collector asks for one.")
+@click.option("--count", type=click.IntRange(1, 20_000), default=480, show_default=True)
+@click.option("--seed", type=int, default=15, show_default=True)
+@click.option("--once", is_flag=True, help="Do nothing if the demo's runs are there already.")
+def demo(
+    *,
+    data: Path | None,
+    database_url: str | None,
+    endpoint: str | None,
+    project_key: str | None,
+    count: int,
+    seed: int,
+    once: bool,
+) -> None:
+    """Send two days of a benefits assistant's runs, with two failing cohorts planted in them."""
+    from waypost.demo.verb import demo as run
+
+    settings = _settings(data, database_url)
+    run(settings, endpoint, key=project_key, count=count, seed=seed, once=once)
 
 
 @waypost.command(name="migrate")

@@ -1,6 +1,7 @@
 """The processes of `waypost up`: started together, restarted when they die, stopped in order."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -19,7 +20,10 @@ _LONGEST_WAIT = 30.0
 
 @dataclass(slots=True)
 class Part:
-    """One process: how it is started, and how often it had to be started again."""
+    """One process: how it is started, and how often it had to be started again.
+
+    One that runs `once` is left alone when it has ended well.
+    """
 
     name: str
     verb: Sequence[str]
@@ -28,6 +32,7 @@ class Part:
     due_at: float = 0.0
     wait: float = 1.0
     restarts: int = field(default=0)
+    once: bool = False
 
 
 class Supervisor:
@@ -84,6 +89,9 @@ class Supervisor:
             if code is None:
                 return
             part.process = None
+            if part.once and code == 0:
+                part.due_at = math.inf
+                return
             if now - part.started_at > _CALM_SECONDS:
                 part.wait = 1.0
             self._say(

@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from waypost.errors import BadSetting, WaypostError
 from waypost.settings import Settings
@@ -15,7 +16,12 @@ from waypost.store.engine import connect, plainly
 from waypost.store.opened import embedded
 from waypost.supervisor import Part, Supervisor, on_signals
 
-ROOMS = {"collector": "collector.run", "worker": "evaluators.run", "dashboard": "ui.run"}
+ROOMS = {
+    "demo": "waypost.demo.verb",
+    "collector": "collector.run",
+    "worker": "evaluators.run",
+    "dashboard": "ui.run",
+}
 _READY_SECONDS = 60
 Say = Callable[[str], None]
 
@@ -41,7 +47,7 @@ def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
         watch = _Watch(server, say)
         supervisor = Supervisor(
             _parts(settings, with_ui=with_ui, demo=demo),
-            environment=_environment(settings, url),
+            environment=_environment(settings, url, demo=demo),
             say=say,
             check=watch,
         )
@@ -81,7 +87,8 @@ def _parts(settings: Settings, *, with_ui: bool, demo: bool) -> list[Part]:
     parts += [Part("worker", ["work"]) for _ in range(settings.workers)]
     if with_ui:
         parts.append(Part("dashboard", ["ui"]))
-    del demo  # the demo verb arrives with the story
+    if demo:
+        parts.append(Part("demo", ["demo", "--once"], once=True))
     return [part for part in parts if has_room(part.name)]
 
 
@@ -93,8 +100,10 @@ def has_room(name: str) -> bool:
         return False
 
 
-def _environment(settings: Settings, url: str) -> dict[str, str]:
+def _environment(settings: Settings, url: str, *, demo: bool) -> dict[str, str]:
+    config = settings.config or (Path(__file__).parent / "demo" / "waypost.toml" if demo else None)
     return {
+        **({"WAYPOST_CONFIG": str(config.resolve())} if config else {}),
         "WAYPOST_DATABASE_URL": url,
         "WAYPOST_DATA": str(settings.data.resolve()),
         "WAYPOST_HOST": settings.host,

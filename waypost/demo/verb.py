@@ -1,0 +1,82 @@
+"""`waypost demo`: sends the demo's runs, with a progress bar on a terminal and lines elsewhere."""
+
+import datetime as dt
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import click
+
+from waypost.demo.send import send
+from waypost.demo.situations import HOURS, Situation
+from waypost.errors import WaypostError
+from waypost.settings import Settings
+from waypost.store import projects, traces
+from waypost.store.opened import store
+
+AGENT = "benefits_assistant"
+_WAIT_SECONDS = 60
+
+
+def demo(
+    settings: Settings, endpoint: str | None, *, key: str | None, count: int, seed: int, once: bool
+) -> None:
+    """Send them to the collector, once it answers; a sentence says what to look at."""
+    if once and _is_there(settings):
+        click.echo("The demo's runs are there already.")
+        return
+    target = endpoint or f"http://{settings.host}:{settings.otlp_http}"
+    _wait_for(target)
+    click.echo(f"Sending {count} runs of a benefits assistant, spread over two days …")
+    sent = _send(target, key=key, count=count, seed=seed)
+    click.echo(
+        f"Sent {sent} runs. Look for prompt v15 on claude-haiku-4-5 in eu, and for tenant north "
+        f"in us: http://{settings.host}:{settings.ui}"
+    )
+
+
+def _send(target: str, *, key: str | None, count: int, seed: int) -> int:
+    now = time.time_ns()
+    if not sys.stdout.isatty():
+        return send(target, now=now, count=count, seed=seed, project_key=key, step=_line(count))
+    with click.progressbar(length=count, label="runs") as bar:
+
+        def step(_: Situation) -> None:
+            bar.update(1)
+
+        return send(target, now=now, count=count, seed=seed, project_key=key, step=step)
+
+
+def _line(count: int) -> Callable[[Situation], None]:
+    def step(situation: Situation) -> None:
+        done = situation.number + 1
+        if done % 100 == 0:
+            click.echo(f"{done} of {count} runs sent")
+
+    return step
+
+
+def _is_there(settings: Settings) -> bool:
+    now = dt.datetime.now(dt.UTC)
+    wanted = traces.Filter(since=now - dt.timedelta(hours=HOURS), until=now, agent=AGENT)
+    with store(settings) as engine, engine.connect() as connection:
+        project = projects.named(connection, projects.DEFAULT)
+        return bool(traces.page(connection, project.id, wanted, most=1))
+
+
+def _wait_for(target: str) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{target}/healthz", timeout=2):  # noqa: S310 - our collector's address
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise WaypostError(
+                    f"No collector answers at {target}; start one with `waypost up`."
+                ) from error
+            time.sleep(0.5)
