@@ -16,8 +16,8 @@ _WRITE_VERB = """
 WRITE_VERBS = frozenset(_WRITE_VERB.split())
 _READ_VERB = """
     are browse calculate can check compute count describe fetch find get has inspect is list load
-    look lookup open preview query read retrieve scan search select show status summarize think validate
-    verify view visit"""
+    look lookup open preview query read retrieve scan search select show status summarize think
+    validate verify view visit"""
 READ_VERBS = frozenset(_READ_VERB.split())
 ERROR_START = re.compile(
     r"\s*(?:\W{0,3})(?:error|exception|traceback|failed|failure|fatal|invalid|unauthorized"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, get_type_hints
 
+from evaluators.linear import load_model
 from evaluators.surroundings import ALONE, Surroundings
 from waypost.errors import WrongUse
 from waypost.records import Evidence, Kind, Outcome, Score, Step, Trajectory
@@ -36,7 +37,8 @@ class Parameter:
 class Evaluator:
     """A judge. Calling it calls the function; `judge` gives stamped, clean scores.
 
-    `fitted` is the digest of the fitted file the function reads, so a refit is a new version.
+    `fitted` names the fitted models the function reads; their digests enter the version, so a
+    refit is a new version.
     `ranks_only` says that the verdict may order items but must not be read as a fail rate.
     """
 
@@ -47,7 +49,7 @@ class Evaluator:
     wants: type | None
     kinds: frozenset[Kind]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    fitted: str = ""
+    fitted: tuple[str, ...] = ()
     ranks_only: bool = False
 
     def __call__(self, *args: object, **parameters: object) -> Result:
@@ -61,7 +63,7 @@ class Evaluator:
     def version(self, parameters: Mapping[str, object] | None = None) -> str:
         """The effective version: code, fitted file and every parameter, defaults included."""
         given = {name: p.default for name, p in self.parameters.items()} | dict(parameters or {})
-        return f"{self.code_version}-{digest([self.fitted, given])}"
+        return f"{self.code_version}-{digest([[load_model(m).digest for m in self.fitted], given])}"
 
     def accepts(self, step: Step) -> bool:
         """Whether steps of this kind are judged at all."""
@@ -73,11 +75,15 @@ class Evaluator:
         around: Surroundings = ALONE,
         *,
         parameters: Mapping[str, object] | None = None,
+        version: str | None = None,
     ) -> list[Score]:
-        """The item's scores, stamped with name, version and step; empty when not applicable."""
+        """The item's scores, stamped with name, version and step; empty when not applicable.
+
+        Whoever judges many items works the effective version out once and hands it in.
+        """
         result = self._call(item, around, parameters or {})
         scores = result if isinstance(result, list) else [result] if result else []
-        version = self.version(parameters)
+        version = self.version(parameters) if version is None else version
         return [self._stamped(score, item, version) for score in scores]
 
     def _call(
@@ -117,7 +123,7 @@ def evaluator(
     version: int,
     name: str | None = None,
     kinds: tuple[Kind, ...] = (),
-    fitted: str = "",
+    fitted: tuple[str, ...] = (),
     ranks_only: bool = False,
 ) -> Callable[[Callable[..., Result]], Evaluator]:
     """Mark a function as an evaluator. WrongUse when its signature says not what it judges."""

@@ -1,43 +1,93 @@
 """Who could have known what, and when: the words of a run by the step at which they appeared."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from evaluators.text import WORD, as_text
+from evaluators.text import NUMERAL, WORD, as_text, is_prose, plain_number, stem
 from waypost.records import Kind, Message, Step
 
 Entry = tuple[int, str, str]
+EVIDENCE = frozenset({"document", "tool", "memory"})
+NEVER = 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ledger:
-    """Texts in the order in which they became known, and each word's first place.
+    """Texts in the order in which they became known.
 
     An entry is (place, origin, text); place counts the steps that had begun. What a model wrote
     itself is of origin `model`, so a value it invented does not vouch for itself.
     """
 
     entries: tuple[Entry, ...]
-    first: Mapping[str, int]
 
     @classmethod
     def of(cls, steps: Iterable[Step]) -> "Ledger":
-        entries = tuple(_entries(steps))
+        return cls(tuple(_entries(steps)))
+
+    @cached_property
+    def first(self) -> Mapping[str, int]:
+        """The place at which each word was first seen outside the model's own words."""
+        return _first_places((p, t) for p, origin, t in self.entries if origin != "model")
+
+    @cached_property
+    def evidence(self) -> Mapping[str, int]:
+        """The same for words of documents, tool results and memory only."""
+        return _first_places((p, t) for p, origin, t in self.entries if origin in EVIDENCE)
+
+    @cached_property
+    def evidence_stems(self) -> Mapping[str, int]:
+        return _least(self.evidence, stem)
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Every number seen outside the model's own words, in plain form, by first place."""
         first: dict[str, int] = {}
-        for place, origin, text in entries:
+        for place, origin, text in self.entries:
             if origin != "model":
-                for word in WORD.findall(text.lower()):
-                    first.setdefault(word, place)
-        return cls(entries, first)
+                for number in NUMERAL.findall(text):
+                    first.setdefault(plain_number(number), place)
+        return first
+
+    @cached_property
+    def prose(self) -> int:
+        """The first place after which the evidence holds running text, not only records."""
+        texts = ((p, o, t) for p, o, t in self.entries if o in EVIDENCE and t.strip())
+        return next((p for p, o, t in texts if o == "document" or is_prose(t)), NEVER)
 
     def knows(self, text: str, place: int) -> bool:
         """Whether every word of `text` had been seen before the step at `place`."""
         found = WORD.findall(text.lower())
-        return bool(found) and all(self.first.get(w, place) < place for w in found)
+        return bool(found) and all(self.first.get(w, NEVER) < place for w in found)
 
-    def texts(self, place: int, *origins: str) -> list[str]:
+    def texts(self, place: int, origins: Iterable[str]) -> list[str]:
         """The texts of those origins that were known before the step at `place`."""
-        return [t for p, origin, t in self.entries if p < place and origin in origins]
+        wanted = frozenset(origins)
+        return [t for p, origin, t in self.entries if p < place and origin in wanted]
+
+    def has(self, place: int, origins: Iterable[str]) -> bool:
+        """Whether anything of those origins was known before the step at `place`."""
+        wanted = frozenset(origins)
+        return any(p < place and o in wanted and t.strip() for p, o, t in self.entries)
+
+
+def _first_places(texts: Iterable[tuple[int, str]]) -> Mapping[str, int]:
+    first: dict[str, int] = {}
+    for place, text in texts:
+        for word in WORD.findall(text.lower()):
+            first.setdefault(word, place)
+    return first
+
+
+def _least(places: Mapping[str, int], form: Callable[[str], str]) -> Mapping[str, int]:
+    """The places of words brought into one form, the earliest winning."""
+    least: dict[str, int] = {}
+    for word, place in places.items():
+        shape = form(word)
+        if shape and place < least.get(shape, NEVER):
+            least[shape] = place
+    return least
 
 
 def _entries(steps: Iterable[Step]) -> Iterator[Entry]:

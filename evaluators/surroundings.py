@@ -1,11 +1,14 @@
 """What a judge may know besides the step itself: the run, what was seen before, baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 from evaluators.ledger import Ledger
 from waypost.records import Json, Kind, Message, Score, Step, Trajectory
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class Surroundings:
     run: Trajectory | None = None
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     verdicts: tuple[Score, ...] = ()
+    _made: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, make: Callable[[str], T], text: str) -> T:
+        """What `make` gives for a text, made once a run; prompts repeat at every step."""
+        if self.run is None:
+            return make(text)
+        key = make, text
+        if key not in self._made:
+            self._made[key] = make(text)
+        return cast(T, self._made[key])
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from waypost.records import Json
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])[-+]?\d+(?:\.\d+)?")
+NUMERAL = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
 _STOPS = """a about above after again all also am an and any are as at be because been before being
     below between both but by can cannot could did do does doing down during each few for from
@@ -65,10 +65,18 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
         yield Span(body, offset, offset + len(body))
 
 
-def numbers(text: str) -> Iterator[Span]:
-    """Every number, thousands separators taken out of `text`, with its place."""
-    for match in NUMBER.finditer(text):
-        yield Span(match.group().replace(",", "").lstrip("+"), match.start(), match.end())
+def plain_number(text: str) -> str:
+    """A number without separators, leading zeros and an empty fraction."""
+    whole, _, rest = text.replace(",", "").strip("$€£%").partition(".")
+    rest = rest.rstrip("0")
+    return (whole.lstrip("0") or "0") + (f".{rest}" if rest else "")
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text is written in sentences; records and listings have few small words."""
+    found = WORD.findall(text[:20_000].lower())
+    small = sum(w in STOP_WORDS for w in found)
+    return len(found) >= 30 and small >= 0.2 * len(found)
 
 
 def quote(text: str, limit: int = 200) -> str:
