@@ -39,7 +39,7 @@ class Window:
     @property
     def hours(self) -> tuple[dt.datetime, dt.datetime]:
         """Both ends on full hours."""
-        return _floor(self.since, HOUR), _ceil(self.until, HOUR)
+        return floor(self.since, HOUR), ceil(self.until, HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def by_cohort(
     """
     rows = connection.execute(
         _BY_COHORT,
-        {**_asked(project_id, evaluators, where), **_pieces(window), "keys": list(keys)},
+        {**asked(project_id, evaluators, where), **pieces(window), "keys": list(keys)},
     )
     cells = [
         Cell(
@@ -135,9 +135,9 @@ def series(
     rows = connection.execute(
         _DAYS if daily else _HOURS,
         {
-            **_asked(project_id, [evaluator], where),
-            "since": _floor(window.since, size),
-            "until": _ceil(window.until, size),
+            **asked(project_id, [evaluator], where),
+            "since": floor(window.since, size),
+            "until": ceil(window.until, size),
         },
     )
     return [Point(row.bucket, Rate.of(int(row.k), int(row.n)), int(row.abstained)) for row in rows]
@@ -189,7 +189,7 @@ def newest_failing(
     rows = connection.execute(
         _NEWEST,
         {
-            **_asked(project_id, None if evaluator is None else [evaluator], where),
+            **asked(project_id, None if evaluator is None else [evaluator], where),
             "since": window.since,
             "until": window.until,
             "most": most,
@@ -232,20 +232,22 @@ def cohort_ids(connection: Connection, project_id: int, where: Where) -> list[in
     return [int(row.id) for row in rows]
 
 
-def _floor(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
+def floor(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
+    """The full hour or day at or before."""
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return epoch + (at - epoch) // size * size
 
 
-def _ceil(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
-    down = _floor(at, size)
+def ceil(at: dt.datetime, size: dt.timedelta) -> dt.datetime:
+    """The full hour or day at or after."""
+    down = floor(at, size)
     return down if down == at.astimezone(dt.UTC) else down + size
 
 
-def _pieces(window: Window) -> dict[str, object]:
+def pieces(window: Window) -> dict[str, object]:
     """Full days are read from the day counters, what is left at both ends from the hours."""
     since, until = window.hours
-    first, last = _ceil(since, DAY), _floor(until, DAY)
+    first, last = ceil(since, DAY), floor(until, DAY)
     if first >= last:
         first = last = until
     return {"since": since, "first": first, "last": last, "until": until}
@@ -261,9 +263,10 @@ def _where(where: Where | None) -> dict[str, object]:
     }
 
 
-def _asked(
+def asked(
     project_id: int, evaluators: Sequence[str] | None, where: Where | None
 ) -> dict[str, object]:
+    """The parameters that every question about cohorts has in common."""
     names = None if evaluators is None else list(evaluators)
     return {
         "project_id": project_id,

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from waypost.records import Trajectory
+from waypost.store import measures
 from waypost.store.codec import STATUS_CODE, STATUSES
 from waypost.store.rows import day_of
 
@@ -121,6 +123,7 @@ def settle(
             "cost_usd": run.cost_usd or 0.0,
             "cost_partial": run.cost_partial,
             "shape": verdicts.shape[:_SHAPE],
+            "measures": orjson.dumps(measures.of_run(run)).decode(),
         },
     )
 
@@ -139,10 +142,14 @@ _SETTLE = sa.text("""
     others as (
       update trajectory t set
         steps = 0, errors = 0, fails = 0, first_bad_step = null, tokens_in = 0, tokens_out = 0,
-        tokens_cached = 0, cost_usd = 0, settled_at = :now, cohort_id = :cohort_id
+        tokens_cached = 0, cost_usd = 0, settled_at = :now, cohort_id = :cohort_id, measures = null
       from first
       where t.project_id = :project_id and t.trace_id = any(:traces) and t.day >= :since
         and (t.trace_id, t.day) <> (first.trace_id, first.day)
+    ),
+    noted as (
+      insert into changed (project_id, trace_id, at)
+      select :project_id, trace_id, :now from first
     )
     update trajectory t set
       settled_at = :now, last_at = :last_at, status = :status, root_ended = :ended, name = :name,
@@ -151,7 +158,8 @@ _SETTLE = sa.text("""
       cohort_id = :cohort_id, steps = :steps, errors = :errors, fails = :fails,
       first_bad_step = :first_bad_step, worst_score = :worst_score, tokens_in = :tokens_in,
       tokens_out = :tokens_out, tokens_cached = :tokens_cached, tokens_partial = :tokens_partial,
-      cost_usd = :cost_usd, cost_partial = :cost_partial, shape = :shape
+      cost_usd = :cost_usd, cost_partial = :cost_partial, shape = :shape,
+      measures = cast(:measures as jsonb)
     from first
     where t.project_id = :project_id and t.trace_id = first.trace_id and t.day = first.day""")
 
@@ -170,7 +178,7 @@ def page(
         conditions.append(sa.text("(t.first_at, t.trace_id) < (:after_at, :after_trace)"))
         values |= {"after_at": after[0], "after_trace": uuid.UUID(after[1])}
     query: Any = (
-        sa.select(*(sa.literal_column(f"t.{name}") for name in _COLUMNS))
+        sa.select(*(sa.literal_column(f"t.{name}").label(name) for name in _COLUMNS))
         .select_from(sa.text("trajectory t"))
         .where(*conditions)
         .order_by(sa.text("t.first_at desc, t.trace_id desc"))
