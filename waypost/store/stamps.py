@@ -33,3 +33,12 @@ _STAMP = sa.text("""
     select md5(string_agg(rows::text, ',' order by trace_id, first_at)
       || coalesce((select said::text from said), ''))
     from rows""")
+
+
+def has_any(connection: Connection, project_id: int) -> bool:
+    """Whether a project has any listed run."""
+    found = connection.execute(
+        sa.text("select exists (select from trajectory where project_id = :id and steps > 0)"),
+        {"id": project_id},
+    )
+    return bool(found.scalar_one())

@@ -1,0 +1,366 @@
+"""What screens read: every query of the pages, cached, with the last answers kept for bad times."""
+
+import datetime as dt
+import functools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import streamlit as st
+
+from ui.guard import COOKIE, Sessions
+from ui.place import Place
+from ui.runs import Opened, Runs
+from ui.serve import sessions_of
+from ui.users import by_oidc, read_users
+from waypost.errors import NotAllowed, StoreAway
+from waypost.roles import Person, Role
+from waypost.settings import Settings
+from waypost.store import cohorts, jobs, judges, projects, rates, sessions, stamps, traces
+from waypost.store.engine import Connection, Engine, connect, plainly
+from waypost.store.projects import Project
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_FRESH = 15
+_LAST = 256
+STALE = "waypost_stale_since"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The database and what is held open of it."""
+
+    engine: Engine
+    runs: Runs
+    secret: bytes
+    last: "Last"
+
+
+class Last:
+    """The newest answer to each question, for when Postgres is away."""
+
+    def __init__(self, most: int = _LAST) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[float, object]] = OrderedDict()
+
+    def put(self, key: str, value: object) -> None:
+        with self._lock:
+            self._kept[key] = (time.time(), value)
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+    def get(self, key: str) -> tuple[float, object] | None:
+        with self._lock:
+            return self._kept.get(key)
+
+
+def settings() -> Settings:
+    return Settings.read()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, on_release=lambda s: s.engine.dispose())
+def _opened(url: str) -> Store:
+    engine = connect(url, application="waypost ui")
+    with plainly(), engine.begin() as connection:
+        secret = sessions.secret(connection)
+    return Store(engine, Runs(engine), secret, Last())
+
+
+def store() -> Store:
+    """The store of this installation."""
+    url = settings().database_url
+    if url is None:
+        raise StoreAway("The dashboard has no database; start it with `waypost ui`.")
+    return _opened(url)
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """A connection for one read."""
+    with plainly(), store().engine.connect() as connection:
+        yield connection
+
+
+def kept(read: Callable[P, T]) -> Callable[P, T]:
+    """Cached for a few seconds; with Postgres away, the last answer and a note of its age."""
+    cached = st.cache_data(ttl=_FRESH, show_spinner=False, max_size="128MB")(read)
+
+    @functools.wraps(read)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        last, key = store().last, f"{settings().database_url}{read.__name__}{args}{kwargs}"
+        try:
+            value: T = cached(*args, **kwargs)
+        except StoreAway:
+            known = last.get(key)
+            if known is None:
+                raise
+            st.session_state[STALE] = min(known[0], st.session_state.get(STALE, known[0]))
+            return known[1]  # type: ignore[return-value]  # put below with the same key
+        last.put(key, value)
+        return value
+
+    return answer
+
+
+def forget() -> None:
+    """After a change: nothing cached counts any more."""
+    st.cache_data.clear()
+
+
+def _url() -> str:
+    return settings().database_url or ""
+
+
+# ---------------------------------------------------------------- who looks
+
+
+def person() -> Person:
+    """Who looks at this page, with the role they have at this moment; NotAllowed when nobody."""
+    current = settings()
+    if current.users is None:
+        return Person("local", Role.ADMIN)
+    found = _by_cookie(current) if _has_passwords(current) else _by_provider(current)
+    if found is None:
+        raise NotAllowed("Your session has ended or your access was taken away; sign in again.")
+    return found
+
+
+def _has_passwords(current: Settings) -> bool:
+    return sessions_of(current, b"") is not None
+
+
+def _by_cookie(current: Settings) -> Person | None:
+    assert current.users is not None
+    return Sessions(store().secret, current.users).person(st.context.cookies.get(COOKIE))
+
+
+def _by_provider(current: Settings) -> Person | None:
+    assert current.users is not None
+    if not st.user.is_logged_in or st.user.get("email_verified") is False:
+        return None
+    return by_oidc(read_users(current.users), str(st.user.get("email") or ""))
+
+
+# ---------------------------------------------------------------- projects and cohorts
+
+
+def all_projects() -> list[Project]:
+    return _projects(_url())
+
+
+@kept
+def _projects(_key: str) -> list[Project]:
+    with reading() as connection:
+        return projects.every(connection)
+
+
+def key_values(place: Place, key: str) -> list[str]:
+    """The known values of a cohort key, newest first."""
+    return _key_values(_url(), place.project.id, key)
+
+
+@kept
+def _key_values(_key: str, project_id: int, key: str) -> list[str]:
+    with reading() as connection:
+        return rates.cohort_values(connection, project_id, key, most=50)
+
+
+def cohort_names(place: Place, ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    return _cohort_names(_url(), place.project.id, tuple(sorted(set(ids))))
+
+
+@kept
+def _cohort_names(_key: str, project_id: int, ids: tuple[int, ...]) -> dict[int, dict[str, str]]:
+    with reading() as connection:
+        return cohorts.named(connection, project_id, ids)
+
+
+# ---------------------------------------------------------------- rates
+
+
+@kept
+def _cells(
+    _key: str, project_id: int, win: str, place: Place, keys: tuple[str, ...]
+) -> list[rates.Cell]:
+    del win
+    with reading() as connection:
+        return rates.by_cohort(connection, project_id, place.window(), keys=keys, where=place.where)
+
+
+def cells(place: Place, keys: Sequence[str]) -> list[rates.Cell]:
+    """The fail rate of every evaluator in every cohort."""
+    return _cells(_url(), place.project.id, place.win, place, tuple(keys))
+
+
+@kept
+def _compared(
+    _key: str, place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str | None], ...]
+) -> list[rates.Compared]:
+    now = place.window()
+    with reading() as connection:
+        if not sides:
+            return rates.compare(
+                connection, place.project.id, now.before, now, keys=keys, where=place.where
+            )
+        (key, one), (_, other) = sides
+        return rates.compare(
+            connection, place.project.id, now, now, keys=[k for k in keys if k != key],
+            where={**place.where, key: other}, where_before={**place.where, key: one},
+        )  # fmt: skip
+
+
+def compared(
+    place: Place, keys: Sequence[str], sides: Sequence[tuple[str, str | None]] = ()
+) -> list[rates.Compared]:
+    """This window against the one before; with `sides`, two values of one key in this window."""
+    return _compared(_url(), place, tuple(keys), tuple(sides))
+
+
+@kept
+def _series(
+    _key: str, place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], back: int
+) -> list[rates.Point]:
+    window = place.window()
+    window = rates.Window(window.since - dt.timedelta(days=back), window.until)
+    long = window.until - window.since > dt.timedelta(days=10)
+    with reading() as connection:
+        return rates.series(
+            connection, place.project.id, window, evaluator, where=dict(where),
+            step=rates.DAY if long else rates.HOUR,
+        )  # fmt: skip
+
+
+def series(
+    place: Place, evaluator: str, where: Mapping[str, str | None], *, back: int = 0
+) -> list[rates.Point]:
+    """The rate of a cell over time, from `back` days before the window on."""
+    return _series(_url(), place, evaluator, tuple(where.items()), back)
+
+
+@kept
+def _failing(
+    _key: str, place: Place, evaluator: str | None, where: tuple[tuple[str, str | None], ...]
+) -> list[rates.Failing]:
+    with reading() as connection:
+        return rates.newest_failing(
+            connection, place.project.id, place.window(), evaluator=evaluator, where=dict(where),
+            most=5,
+        )  # fmt: skip
+
+
+def failing(
+    place: Place, evaluator: str | None, where: Mapping[str, str | None]
+) -> list[rates.Failing]:
+    """The newest failing runs of a cell."""
+    return _failing(_url(), place, evaluator, tuple(where.items()))
+
+
+# ---------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The filters of the list of runs."""
+
+    where: tuple[tuple[str, str | None], ...] = ()
+    evaluator: str | None = None
+    verdict: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    user: str | None = None
+    status: str | None = None
+    tool: str | None = None
+    text: str | None = None
+
+
+@kept
+def _page(
+    _key: str, place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, most: int
+) -> list[traces.Summary]:
+    window = place.window()
+    where = {**place.where, **dict(wanted.where)}
+    with reading() as connection:
+        ids = rates.cohort_ids(connection, place.project.id, where) if where else None
+        judge_ids = (
+            None
+            if wanted.evaluator is None
+            else judges.ids_named(connection, place.project.id, wanted.evaluator)
+        )
+        asked = traces.Filter(
+            window.since, window.until, cohort_ids=ids, evaluator_ids=judge_ids,
+            failed={"fail": True, "pass": False}.get(wanted.verdict or ""),
+            agent=wanted.agent, session=wanted.session, user=wanted.user, status=wanted.status,
+            tool=wanted.tool, text=wanted.text,
+        )  # fmt: skip
+        return traces.page(connection, place.project.id, asked, after=after, most=most)
+
+
+def page(
+    place: Place,
+    wanted: Wanted,
+    *,
+    after: tuple[dt.datetime, str] | None = None,
+    most: int = 100,
+) -> list[traces.Summary]:
+    """A page of runs, newest first."""
+    return _page(_url(), place, wanted, after, most)
+
+
+def run(place: Place, trace_id: str) -> Opened | None:
+    """A whole run as it is now."""
+    return store().runs.open(place.project.id, trace_id)
+
+
+@kept
+def _depth(_key: str, project_id: int) -> list[jobs.Depth]:
+    with reading() as connection:
+        return jobs.depth(connection, project_id)
+
+
+def depth(place: Place) -> list[jobs.Depth]:
+    """What waits to be judged."""
+    return _depth(_url(), place.project.id)
+
+
+@kept
+def _environments(_key: str, project_id: int) -> list[str]:
+    with reading() as connection:
+        return rates.cohort_values(connection, project_id, "environment", most=30)
+
+
+def environments(project_id: int) -> list[str]:
+    return _environments(_url(), project_id)
+
+
+def uses_provider() -> bool:
+    """Whether people sign in at an identity provider."""
+    current = settings()
+    return current.users is not None and not _has_passwords(current)
+
+
+@kept
+def _has_runs(_key: str, project_id: int) -> bool:
+    with reading() as connection:
+        return traces_any(connection, project_id)
+
+
+def has_runs(here: Place) -> bool:
+    """Whether the project has any run at all."""
+    return _has_runs(_url(), here.project.id)
+
+
+def has_runs_now(here: Place) -> bool:
+    """The same, not from the cache."""
+    with reading() as connection:
+        return traces_any(connection, here.project.id)
+
+
+def traces_any(connection: Connection, project_id: int) -> bool:
+    return stamps.has_any(connection, project_id)

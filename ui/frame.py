@@ -1,0 +1,134 @@
+"""What stands around every screen: the menu, the project, the window, and what went wrong."""
+
+import time
+from importlib.resources import files
+
+import streamlit as st
+
+from ui import data, place, words
+from ui.place import Place
+from ui.screen import Screen
+from waypost.links import WINDOWS
+from waypost.roles import Person
+from waypost.store.projects import DEFAULT, Project
+
+PERSON, PLACE = "waypost_person", "waypost_place"
+_ALL = "all environments"
+
+
+def style() -> None:
+    """Our own rules for the stock pages: constants, never content."""
+    rules = (files("ui") / "widgets" / "page.css").read_text(encoding="utf-8")
+    st.html(f"<style>{rules}</style>")
+
+
+def here() -> Place:
+    """Where the reader is."""
+    found = st.session_state[PLACE]
+    assert isinstance(found, Place)
+    return found
+
+
+def reader() -> Person:
+    """Who the reader is."""
+    found = st.session_state[PERSON]
+    assert isinstance(found, Person)
+    return found
+
+
+def draw_controls(screen: Screen) -> None:
+    """The line under the menu: the screen's question, and what every screen is asked about."""
+    known = data.all_projects()
+    project = _project(known)
+    environments = data.environments(project.id)
+    environment = place.get("env") or None
+    win, until = place.window_name(), place.until()
+    st.session_state[PLACE] = Place(project, win, environment, until)
+    with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(key="frame_title", width="stretch", gap=None):
+            st.header(screen.title, anchor=False)
+            st.caption(screen.question)
+        if len(known) > 1:
+            _choose("project", [p.name for p in known], project.name, "Project")
+        if len(environments) > 1 or environment is not None:
+            options = [_ALL, *environments]
+            if environment is not None and environment not in options:
+                options.append(environment)
+            _choose("env", options, environment or _ALL, "Environment", nothing=_ALL)
+        if until is not None and st.button(
+            "✕ " + words.clock(until), help="The window ends here; click for now."
+        ):
+            place.put(until=None)
+            st.rerun()
+        _windows(win)
+
+
+def _project(known: list[Project]) -> Project:
+    wanted = place.get("project", DEFAULT)
+    named = {p.name: p for p in known}
+    return named.get(wanted) or named.get(DEFAULT) or known[0]
+
+
+def _choose(
+    name: str, options: list[str], chosen: str, title: str, *, nothing: str | None = None
+) -> None:
+    key = f"frame_choice_{name}"
+    st.session_state[key] = chosen
+
+    def changed() -> None:
+        value = st.session_state[key]
+        place.put(**{name: None if value == nothing else value})
+
+    st.selectbox(
+        title, options, key=key, on_change=changed, format_func=words.label, width=170,
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _windows(win: str) -> None:
+    st.session_state["frame_win"] = win
+
+    def changed() -> None:
+        place.put(win=st.session_state["frame_win"], until=None)
+
+    st.segmented_control(
+        "Window", list(WINDOWS), key="frame_win", on_change=changed, required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def draw_staleness() -> None:
+    """After the screen: when its figures are old because Postgres is away, how old."""
+    since = st.session_state.pop(data.STALE, None)
+    if since is not None:
+        age = words.took(max(0.0, time.time() - float(since)))
+        st.warning(
+            f"Postgres does not answer. These are the last figures, {age} old; "
+            "the page goes on by itself when it is back.",
+            icon="⚠️",
+        )
+
+
+def draw_away(error: Exception) -> None:
+    """Nothing to show because Postgres is away."""
+    st.warning("Postgres does not answer, so there is nothing to show yet.", icon="⚠️")
+    st.text(str(error))
+    if st.button("Try again", type="primary"):
+        st.rerun()
+
+
+def draw_who(person: Person) -> None:
+    """Who is signed in, and the way out; nothing on an installation without a login."""
+    if data.settings().users is None:
+        return
+    with st.container(key="who", horizontal=True, horizontal_alignment="right"):
+        st.text(f"{person.name} · {person.role}")
+        if st.user.is_logged_in:
+            if st.button("Sign out", type="tertiary"):
+                st.logout()
+        else:
+            sign_out_form()
+
+
+def sign_out_form() -> None:
+    st.html('<form method="post" action="/logout"><button class="plain">Sign out</button></form>')

@@ -1,0 +1,97 @@
+"""Where the reader is: project, window, environment and filters, as the address says."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from waypost.links import VALUE, WINDOWS
+from waypost.store.projects import Project
+from waypost.store.rates import Window
+
+WINDOW: Final = "24h"
+TRAVELLING: Final = ("project", "win", "env", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every screen is asked about."""
+
+    project: Project
+    win: str
+    environment: str | None
+    until: dt.datetime | None
+
+    @property
+    def span(self) -> dt.timedelta:
+        return WINDOWS[self.win]
+
+    def window(self, now: dt.datetime | None = None) -> Window:
+        """The window looked at; it ends now unless the address says when."""
+        end = self.until or now or dt.datetime.now(dt.UTC)
+        return Window(end - self.span, end)
+
+    @property
+    def where(self) -> dict[str, str | None]:
+        """What the environment chosen asks of cohorts."""
+        return {} if self.environment is None else {"environment": self.environment}
+
+    @property
+    def said(self) -> str:
+        """The window in words."""
+        words = {"1h": "hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
+        tail = "" if self.until is None else f" to {self.until:%d %b %H:%M} UTC"
+        return f"the last {words[self.win]}{tail}"
+
+
+def get(name: str, default: str = "") -> str:
+    """One value of the address."""
+    return str(st.query_params.get(name, default))
+
+
+def number(name: str) -> int | None:
+    """A whole number of the address; None when there is none or it is something else."""
+    text = get(name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def put(**values: str | None) -> None:
+    """Change the address in place; None takes a value out."""
+    for name, value in values.items():
+        if value is None or value == "":
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def window_name() -> str:
+    name = get("win", WINDOW)
+    return name if name in WINDOWS else WINDOW
+
+
+def until() -> dt.datetime | None:
+    """The end of the window when the address fixes it, as messages about the past do."""
+    seconds = number("until")
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def chosen_values() -> dict[str, str | None]:
+    """The cohort values of the address; an empty text means that a key is not set."""
+    found: dict[str, str | None] = {}
+    for name in st.query_params:
+        if name.startswith(VALUE):
+            found[name.removeprefix(VALUE)] = get(name) or None
+    return found
+
+
+def travelling(**more: str | None) -> dict[str, str]:
+    """The query a link to another screen takes along, and what it adds."""
+    kept = {name: get(name) for name in TRAVELLING if get(name)}
+    return kept | {k: v for k, v in more.items() if v is not None and v != ""}
+
+
+def with_values(values: Mapping[str, str | None]) -> dict[str, str]:
+    """Cohort values as query parameters."""
+    return {VALUE + key: value or "" for key, value in values.items()}

@@ -1,0 +1,39 @@
+"""The socket for screens: a marked function draws one, and is found by being there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from waypost.plugins import discover
+
+PACKAGE: Final = "ui.screens"
+GROUP: Final = "waypost.screens"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One page: its title, the question it answers, its path and how it is drawn."""
+
+    title: str
+    question: str
+    path: str
+    order: int
+    draw: Callable[[], None]
+    hidden: bool = False
+
+
+def screen(
+    title: str, *, order: int, path: str | None = None, hidden: bool = False
+) -> Callable[[Callable[[], None]], Screen]:
+    """Marks the function that draws a screen; its docstring is the question the screen answers."""
+
+    def mark(draw: Callable[[], None]) -> Screen:
+        question = (draw.__doc__ or "").strip()
+        return Screen(title, question, path or title.lower(), order, draw, hidden)
+
+    return mark
+
+
+def every() -> list[Screen]:
+    """All screens, in the order of the menu."""
+    return sorted(discover(Screen, package=PACKAGE, group=GROUP), key=lambda s: (s.order, s.title))

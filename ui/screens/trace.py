@@ -1,0 +1,203 @@
+"""One run, replayed step by step, opened at what went wrong first."""
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from ui import actions, data, frame, go, place, tokens, words
+from ui.outline import Judged
+from ui.routes import PURPOSE, SECONDS
+from ui.runs import Opened
+from ui.screen import screen
+from ui.widgets import text
+from ui.widgets.replay import replay
+from waypost.errors import WaypostError
+from waypost.records import Json, Status
+from waypost.roles import Role
+from waypost.store.reviews import Review
+
+LIST = "waypost_list"
+_STEADY = 600
+_MISSING = {
+    "missing_step": "a step never arrived",
+    "missing_base": "an input is incomplete because its base was lost",
+    "skew": "clocks disagreed, so times were moved",
+    "open_steps": "some steps have no end",
+}
+
+
+@screen("Trace", order=25, hidden=True)
+def trace() -> None:
+    """Why did it fail? Show me the first bad step."""
+    trace_id = place.get("trace_id").strip().lower()
+    if not _is_id(trace_id):
+        _no_trace("This address names no run." if not trace_id else "That is not a run's id.")
+        return
+    with st.container(key="trace_body"):
+        opened = data.run(frame.here(), trace_id)
+    if opened is None:
+        _no_trace(
+            "No run with this id is stored in this project: it may not have arrived yet, belong to "
+            "another project, or be past the keep-time."
+        )
+        return
+    _header(opened.judged, trace_id)
+    live = not opened.judged.run.ended
+    st.fragment(_replay, run_every="2s" if live else None)(trace_id)
+
+
+def _is_id(text_given: str) -> bool:
+    return len(text_given) == 32 and all(c in "0123456789abcdef" for c in text_given)
+
+
+def _no_trace(sentence: str) -> None:
+    text.answer(sentence, key="answer")
+    go.link("traces", "All runs of this window")
+
+
+def _header(judged: Judged, trace_id: str) -> None:
+    run = judged.run
+    fails = len(judged.failing)
+    tone: text.Tone = "bad" if fails or run.status is Status.ERROR else "good"
+    took = words.took(max(0, run.ended_at - run.started_at) / 1e9)
+    facts = [words.plural(len(run.steps), "step"), took, words.money(run.cost_usd)]
+    if run.tokens.input is not None:
+        facts.append(f"{(run.tokens.input or 0) + (run.tokens.output or 0):,} tokens")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            text.answer(
+                _verdict(judged),
+                tone=tone,
+                detail=" · ".join(
+                    [
+                        run.name or run.agent or "run",
+                        words.cohort(run.cohort) if run.cohort else "",
+                        *facts,
+                        f"trace {trace_id[:12]}…",
+                    ]
+                ),
+            )
+        _buttons(judged, trace_id)
+    for sentence in _gaps(judged):
+        st.info(sentence, icon="ℹ️")
+
+
+def _verdict(judged: Judged) -> str:
+    run, first = judged.run, judged.first_bad
+    if not run.ended:
+        return f"Running: {words.plural(len(run.steps), 'step')} so far."
+    if first is None:
+        scored = any(judged.by_step.values()) or judged.on_run
+        return (
+            "Nothing failed in this run."
+            if scored
+            else "Nothing failed; no evaluator has judged it yet."
+        )
+    names = sorted(
+        {s.score.evaluator for s in judged.scores(run.steps[first - 1]) if s.score.is_failed}
+    )
+    failing = len(judged.failing)
+    why = ", ".join(words.one_line(n, 60) for n in names) or "an error"
+    more = f" {failing} steps failed in all." if failing > 1 else ""
+    return f"Step {first} went wrong first: {why}.{more}"
+
+
+def _gaps(judged: Judged) -> list[str]:
+    run = judged.run
+    known = [_MISSING[k] for k in sorted(run.incomplete) if k in _MISSING]
+    found = [f"Part of this run is missing: {'; '.join(known)}."] if known else []
+    expected = max((s.total_steps or 0 for s in run.scopes), default=0)
+    if expected > len(run.steps):
+        found.append(f"{len(run.steps)} of {expected} steps are here.")
+    if run.status is Status.ABANDONED:
+        found.append("This run never ended: nothing has come for a quarter of an hour.")
+    return found
+
+
+def _buttons(judged: Judged, trace_id: str) -> None:
+    first = judged.first_bad
+    with st.container(horizontal=True, width="content", gap="small"):
+        if first and st.button("First bad step", key="first_bad", type="primary"):
+            place.put(step=str(first))
+        if st.button("Compare", key="compare"):
+            go.to("compare", a=trace_id)
+        if st.button("Add to dataset", key="to_dataset"):
+            go.to("datasets", add=trace_id)
+        if st.button("Back to the list", key="back"):
+            _leave("list", trace_id)
+
+
+def _replay(trace_id: str) -> None:
+    here = frame.here()
+    opened = data.run(here, trace_id)
+    if opened is None:
+        return
+    key = f"replay_{trace_id}"
+    result = replay(
+        key=key,
+        trace=trace_id,
+        step=_step(opened.judged),
+        token=_token(here.project.id, trace_id),
+        stamp=opened.stamp,
+        can_review=frame.reader().role.includes(Role.REVIEWER),
+        on_step=lambda: _stepped(key),
+    )
+    _react(result, opened, trace_id)
+
+
+def _step(judged: Judged) -> int:
+    wanted = place.number("step")
+    most = max(1, len(judged.run.steps))
+    return min(max(1, wanted or judged.first_bad or 1), most)
+
+
+def _token(project_id: int, trace_id: str) -> str:
+    """Steady for ten minutes, so that a rerun sends the replay nothing new."""
+    now = time.time() // _STEADY * _STEADY
+    claims: dict[str, Json] = {"project": project_id, "trace": trace_id}
+    return tokens.sign(data.store().secret, PURPOSE, claims, seconds=SECONDS, now=now)
+
+
+def _stepped(key: str) -> None:
+    state: Any = st.session_state.get(key) or {}
+    step = state.get("step")
+    if isinstance(step, int):
+        place.put(step=str(step))
+
+
+def _react(result: Any, opened: Opened, trace_id: str) -> None:
+    given = getattr(result, "verdict", None)
+    if isinstance(given, dict):
+        _keep(given, opened, trace_id)
+    leave = getattr(result, "leave", None)
+    if isinstance(leave, str):
+        _leave(leave, trace_id)
+
+
+def _keep(given: dict[str, Any], opened: Opened, trace_id: str) -> None:
+    step = next((s for s in opened.judged.run.steps if s.span_id == given.get("span")), None)
+    answer = str(given.get("answer"))
+    if step is None or answer not in actions.ANSWERS:
+        return
+    name = str(given.get("evaluator") or "step")
+    outcome = actions.outcome_of(answer, given.get("outcome"))
+    try:
+        actions.review(frame.here().project.id, Review(step.trace_id, step.span_id, name, outcome))
+    except WaypostError as error:
+        st.warning("The verdict was not kept.", icon="⚠️")
+        st.text(str(error))
+        return
+    st.rerun(scope="fragment")
+
+
+def _leave(where: str, trace_id: str) -> None:
+    listed = st.session_state.get(LIST) or {"ids": [], "query": {}}
+    ids: list[str] = listed["ids"]
+    if where in ("previous", "next") and trace_id in ids:
+        place_in = ids.index(trace_id) + (1 if where == "next" else -1)
+        if 0 <= place_in < len(ids):
+            go.to_step(ids[place_in], None)
+        return
+    if where == "list":
+        go.to_query("traces", listed["query"])

@@ -1,0 +1,88 @@
+"""The dashboard as an ASGI app: Streamlit behind our door, with our own addresses beside it."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+from starlette.middleware import Middleware
+from streamlit.starlette import App
+
+from ui.guard import Door, Sessions
+from ui.routes import StepRoutes, plain_routes
+from ui.runs import Runs
+from ui.signin import SignIn
+from ui.users import OIDC, read_users
+from waypost.errors import BadSetting
+from waypost.settings import Settings
+
+SCRIPT: Final = Path(__file__).with_name("main.py")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+log = logging.getLogger("waypost.ui")
+
+
+def build(settings: Settings, *, secret: bytes, runs: Runs) -> App:
+    """The app of this installation; BadSetting when it would be open to everyone."""
+    sessions = sessions_of(settings, secret)
+    routes = [*StepRoutes(secret, runs).routes(), *plain_routes()]
+    if sessions is not None:
+        routes += SignIn(sessions).routes()
+    return App(
+        SCRIPT,
+        routes=routes,
+        middleware=[Middleware(Door, hosts=hosts(settings), sessions=sessions)],
+        lifespan=_warm,
+        on_script_error=show_fault,
+    )
+
+
+def sessions_of(settings: Settings, secret: bytes) -> Sessions | None:
+    """The sessions of the password login; None when there is none, or OIDC has its own."""
+    if settings.users is None:
+        if settings.on_loopback:
+            return None
+        raise BadSetting(
+            f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
+            "file of users, or stay on 127.0.0.1."
+        )
+    users = read_users(settings.users)
+    if users and all(user.hash == OIDC for user in users.values()):
+        return None
+    plain = (settings.public_url or "").startswith("http://")
+    return Sessions(secret, settings.users, secure=not (settings.on_loopback or plain))
+
+
+def hosts(settings: Settings) -> tuple[str, ...]:
+    """The names the dashboard answers to; empty is any, when only the login protects it."""
+    public = (settings.public_url or "").split("://", 1)[-1].split("/", 1)[0]
+    named = (public.rsplit(":", 1)[0].strip("[]"),) if public else ()
+    if settings.on_loopback:
+        return (*_LOOPBACK, *named)
+    return (*_LOOPBACK, settings.host, *named) if named else ()
+
+
+def show_fault(error: Exception) -> bool:
+    """An id on the page, the rest in the log; the reader never sees a traceback."""
+    mark = secrets.token_hex(4)
+    log.error("Page failed (%s)", mark, exc_info=error)
+    st.error(
+        "Something went wrong while this page was drawn. Reload it; if it stays, "
+        f"look for **{mark}** in the dashboard's log.",
+        icon="⚠️",
+    )
+    return True
+
+
+@asynccontextmanager
+async def _warm(_app: App) -> AsyncIterator[None]:
+    """Import at the start what the first page would wait for."""
+    import altair as alt
+    import pandas as pd
+
+    from ui.screen import every
+
+    log.info("%d screens, %s, %s", len(every()), alt.__name__, pd.__name__)
+    yield

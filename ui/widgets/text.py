@@ -1,0 +1,47 @@
+"""The only way a trace's words reach a page: as text, never as Markdown, HTML or a label."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import streamlit as st
+
+from ui.words import one_line
+
+Tone = Literal["bad", "good", "plain"]
+
+
+def say(text: str, *, longest: int = 600) -> None:
+    """One paragraph."""
+    st.text(one_line(text, longest))
+
+
+def answer(sentence: str, *, tone: Tone = "plain", detail: str = "", key: str = "answer") -> None:
+    """The sentence a screen begins with, and what stands beside it in smaller letters."""
+    with st.container(key=f"{key}_{tone}" if key != "answer" else f"answer_{tone}", gap=None):
+        st.text(one_line(sentence, 600))
+        if detail:
+            with st.container(key=f"detail_{key}_{tone}"):
+                st.text(one_line(detail, 800))
+
+
+def mute(text: str, *, key: str) -> None:
+    """A remark."""
+    with st.container(key=f"mute_{key}"):
+        st.text(one_line(text, 600))
+
+
+def heading(text: str, *, key: str) -> None:
+    """A heading that may hold a trace's words."""
+    with st.container(key=f"head_{key}"):
+        st.text(one_line(text, 200))
+
+
+def code(text: str) -> None:
+    """A longer text as it is."""
+    st.code(text, language=None, wrap_lines=True)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Several short texts below one another."""
+    for text in texts:
+        st.text(one_line(text, 400))

@@ -1,0 +1,298 @@
+"""What people say of steps: their verdicts as scores, and how often judges agree with them."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from waypost.errors import NotFound
+from waypost.records import Outcome, Score
+from waypost.roles import Person, Role
+from waypost.store import audit, scores
+from waypost.store.rows import at_ns, span_number, span_text
+from waypost.store.scores import OUTCOME_CODE, OUTCOMES, Verdict
+
+PREFIX = "review:"
+HUMAN = "human"
+_NOTE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One person's verdict on what one evaluator judged; `span_id` is None for the whole run."""
+
+    trace_id: str
+    span_id: str | None
+    evaluator: str
+    outcome: Outcome
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that a person could look at: a judge's verdict and those of the others there."""
+
+    trace_id: str
+    span_id: str | None
+    started_at: dt.datetime
+    evaluator: str
+    version: str
+    outcome: Outcome
+    value: float | None
+    failed_there: int
+    judged_there: int
+    contradicted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How an evaluator and people went together: counts of (judge, person) verdicts."""
+
+    evaluator: str
+    both_failed: int
+    judge_failed: int
+    person_failed: int
+    both_passed: int
+
+    @property
+    def n(self) -> int:
+        return self.both_failed + self.judge_failed + self.person_failed + self.both_passed
+
+    @property
+    def share(self) -> float | None:
+        """How often both said the same."""
+        return (self.both_failed + self.both_passed) / self.n if self.n else None
+
+    @property
+    def kappa(self) -> float | None:
+        """Cohen's kappa: agreement beyond chance; None when chance alone explains all."""
+        if not self.n:
+            return None
+        judge = (self.both_failed + self.judge_failed) / self.n
+        person = (self.both_failed + self.person_failed) / self.n
+        by_chance = judge * person + (1 - judge) * (1 - person)
+        agreed = (self.both_failed + self.both_passed) / self.n
+        return None if by_chance >= 1 else (agreed - by_chance) / (1 - by_chance)
+
+
+def write(
+    connection: Connection,
+    project_id: int,
+    review: Review,
+    *,
+    by: Person,
+    now: dt.datetime | None = None,
+) -> None:
+    """Keep a person's verdict and write it as a score with source human.
+
+    NotAllowed below reviewer, NotFound when there is no such step. A second verdict of the same
+    person on the same target replaces the first.
+    """
+    by.must_be(Role.REVIEWER, "Reviewing")
+    started_at, cohort_id = _target(connection, project_id, review)
+    judged = _judged(connection, project_id, review, started_at)
+    moment = now or dt.datetime.now(dt.UTC)
+    connection.execute(
+        _PUT,
+        {
+            "project_id": project_id,
+            "at": moment,
+            "trace_id": uuid.UUID(review.trace_id),
+            "span_id": span_number(review.span_id) if review.span_id else 0,
+            "started_at": started_at,
+            "evaluator": review.evaluator,
+            "reviewer": by.name,
+            "outcome": OUTCOME_CODE[review.outcome],
+            "judged": None if judged is None else judged.outcome,
+            "version": None if judged is None else judged.version,
+            "note": review.note[:_NOTE] or None,
+        },
+    )
+    if cohort_id is not None:  # a run that is not settled has no cohort to count in
+        verdict = Verdict(
+            review.trace_id, at_ns(started_at), cohort_id, _judge(connection, project_id, review),
+            _score(review, by),
+        )  # fmt: skip
+        scores.write(connection, project_id, [verdict])
+    said = {"evaluator": review.evaluator, "outcome": str(review.outcome)}
+    actor = audit.Actor(by.name, "dashboard")
+    target = f"{review.trace_id}/{review.span_id or 'run'}"
+    audit.note(connection, project_id, actor, "review.write", target, after=said, at=moment)
+
+
+def _judge(connection: Connection, project_id: int, review: Review) -> int:
+    """The row of evaluators that stands for people who judge what this evaluator judges."""
+    name = PREFIX + review.evaluator
+    ids = scores.evaluator_ids(connection, project_id, [(name, "1", HUMAN)])
+    return ids[name, "1"]
+
+
+def _score(review: Review, by: Person) -> Score:
+    value = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}.get(review.outcome)
+    return Score(
+        review.outcome, value, explanation=review.note[:_NOTE], step=review.span_id,
+        evaluator=PREFIX + review.evaluator, version="1", source=HUMAN, by=by.name,
+    )  # fmt: skip
+
+
+def _target(
+    connection: Connection, project_id: int, review: Review
+) -> tuple[dt.datetime, int | None]:
+    row = connection.execute(
+        sa.text("""
+            select t.first_at, t.cohort_id, s.started_at
+            from trajectory t
+            left join step s on s.project_id = t.project_id and s.trace_id = t.trace_id
+              and s.span_id = :span_id and s.started_at >= t.day - interval '1 day'
+            where t.project_id = :project_id and t.trace_id = :trace_id
+            order by (s.started_at is null), t.first_at limit 1"""),
+        {
+            "project_id": project_id,
+            "trace_id": uuid.UUID(review.trace_id),
+            "span_id": span_number(review.span_id) if review.span_id else 0,
+        },
+    ).one_or_none()
+    if row is None or (review.span_id and row.started_at is None):
+        raise NotFound("That step is not stored (any more), so it cannot be reviewed.")
+    return row.started_at if review.span_id else row.first_at, row.cohort_id
+
+
+def _judged(
+    connection: Connection, project_id: int, review: Review, started_at: dt.datetime
+) -> sa.Row[tuple[object, ...]] | None:
+    """The newest verdict of the evaluator on the same target."""
+    return connection.execute(
+        sa.text("""
+            select s.outcome, e.version
+            from score s join evaluator e on e.id = s.evaluator_id
+            where s.project_id = :project_id and s.trace_id = :trace_id and s.span_id = :span_id
+              and s.started_at >= cast(:at as timestamptz) - interval '1 day'
+              and e.name = :name and s.outcome in (0, 1)
+            order by s.scored_at desc limit 1"""),
+        {
+            "project_id": project_id,
+            "trace_id": uuid.UUID(review.trace_id),
+            "span_id": span_number(review.span_id) if review.span_id else 0,
+            "at": started_at,
+            "name": review.evaluator,
+        },
+    ).one_or_none()
+
+
+_PUT = sa.text("""
+    insert into review (project_id, at, trace_id, span_id, started_at, evaluator, reviewer,
+      outcome, judged, judged_version, note)
+    values (:project_id, :at, :trace_id, :span_id, :started_at, :evaluator, :reviewer,
+      :outcome, :judged, :version, :note)
+    on conflict (project_id, trace_id, span_id, evaluator, reviewer) do update set
+      at = excluded.at, outcome = excluded.outcome, judged = excluded.judged,
+      judged_version = excluded.judged_version, note = excluded.note""")
+
+
+def candidates(
+    connection: Connection,
+    project_id: int,
+    since: dt.datetime,
+    *,
+    reviewer: str,
+    evaluators: Sequence[str] | None = None,
+    most: int = 500,
+) -> list[Candidate]:
+    """The newest verdicts of judges that this person has not reviewed, failed ones first."""
+    rows = connection.execute(
+        _CANDIDATES,
+        {
+            "project_id": project_id,
+            "since": since,
+            "reviewer": reviewer,
+            "evaluators": None if evaluators is None else list(evaluators),
+            "most": most,
+        },
+    )
+    return [
+        Candidate(
+            row.trace_id.hex, span_text(row.span_id) if row.span_id else None, row.started_at,
+            row.name, row.version, OUTCOMES[row.outcome], row.value, int(row.failed),
+            int(row.judged), int(row.contradicted),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+_CANDIDATES = sa.text("""
+    with judge as (
+      select id, name, version from evaluator
+      where project_id = :project_id and source <> 'human'
+        and (cast(:evaluators as text[]) is null or name = any(cast(:evaluators as text[])))
+    ),
+    picked as (
+      (select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
+       from score s join judge j on j.id = s.evaluator_id
+       where s.project_id = :project_id and s.started_at >= :since and s.outcome = 0
+       order by s.started_at desc limit :most)
+      union all
+      (select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
+       from score s join judge j on j.id = s.evaluator_id
+       where s.project_id = :project_id and s.started_at >= :since and s.outcome = 1
+         and s.value < 0.9
+       order by s.started_at desc limit :most)
+    ),
+    open as (
+      select p.* from picked p
+      where not exists (
+        select from review r
+        where r.project_id = :project_id and r.trace_id = p.trace_id and r.span_id = p.span_id
+          and r.evaluator = p.name and r.reviewer = :reviewer)
+    )
+    select o.*, there.failed, there.judged, coalesce(said.contradicted, 0) as contradicted
+    from open o
+    cross join lateral (
+      select count(*) filter (where s.outcome = 0) as failed, count(*) as judged
+      from score s
+      where s.project_id = :project_id and s.trace_id = o.trace_id and s.span_id = o.span_id
+        and s.started_at = o.started_at and s.outcome in (0, 1)) there
+    left join lateral (
+      select count(*) as contradicted from review r
+      where r.project_id = :project_id and r.trace_id = o.trace_id and r.span_id = o.span_id
+        and r.evaluator = o.name and r.outcome <> o.outcome) said on true""")
+
+
+def agreement(
+    connection: Connection, project_id: int, since: dt.datetime | None = None
+) -> list[Agreement]:
+    """Each evaluator against the people who reviewed it; abstentions count for neither."""
+    rows = connection.execute(
+        sa.text("""
+            select evaluator,
+              count(*) filter (where judged = 0 and outcome = 0) as both_failed,
+              count(*) filter (where judged = 0 and outcome = 1) as judge_failed,
+              count(*) filter (where judged = 1 and outcome = 0) as person_failed,
+              count(*) filter (where judged = 1 and outcome = 1) as both_passed
+            from review
+            where project_id = :project_id and judged in (0, 1) and outcome in (0, 1)
+              and at >= coalesce(cast(:since as timestamptz), '-infinity')
+            group by evaluator order by evaluator"""),
+        {"project_id": project_id, "since": since},
+    )
+    return [
+        Agreement(
+            row.evaluator, int(row.both_failed), int(row.judge_failed), int(row.person_failed),
+            int(row.both_passed),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def count_by(connection: Connection, project_id: int, reviewer: str, since: dt.datetime) -> int:
+    """How many verdicts a person gave since then."""
+    return int(
+        connection.execute(
+            sa.text("""
+                select count(*) from review
+                where project_id = :project_id and reviewer = :reviewer and at >= :since"""),
+            {"project_id": project_id, "reviewer": reviewer, "since": since},
+        ).scalar_one()
+    )
