@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, time
 from enum import Enum
 from pathlib import PurePath
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from tracer.options import Redact
@@ -16,8 +16,9 @@ from waypost import names
 from waypost.records import Json
 from waypost.redact import Counts, Redactor, merge_counts
 
+T = TypeVar("T")
+
 _DEPTH: Final = 32
-_ITEMS: Final = 10_000
 _REPR: Final = 1024
 _ERROR_MESSAGE: Final = 4096
 _SEPARATORS: Final = (",", ":")
@@ -66,6 +67,9 @@ class Piece(NamedTuple):
     text: str
     counts: Counts
     cut_from: int = 0
+
+
+_UNREADABLE: Final = Piece('{"unreadable":true}', {})
 
 
 class Draft:
@@ -117,6 +121,9 @@ class Content:
         """A text as it is, cut at a character where it is too long."""
         if not self.enabled:
             return None
+        return attempt(self._text, text, otherwise=_UNREADABLE)
+
+    def _text(self, text: str) -> Piece:
         size = 0
         if len(text) * 4 > self.limit:
             text, size = _cut(text, self.limit + 256)
@@ -126,6 +133,9 @@ class Content:
         """Any value as compact JSON; what is too long is cut inside its longest texts."""
         if not self.enabled:
             return None
+        return attempt(self._json, value, otherwise=_UNREADABLE)
+
+    def _json(self, value: object) -> Piece:
         text, size = self._dump(value)
         return self._clean(text, size)
 
@@ -154,14 +164,14 @@ class Content:
     def _shrunk(self, value: object) -> tuple[str, int]:
         """JSON that fits, by cutting the longest texts shorter and shorter."""
         size = 0
-        for longest in (self.limit // 4, self.limit // 16, self.limit // 128, 200):
-            sizes: list[int] = []
-            text = _dump(safe(value, longest=longest, sizes=sizes))
+        for share, items in ((4, 10_000), (16, 2_000), (128, 500), (1024, 100)):
+            walk = _Safe(self.limit // share, items)
+            text = _dump(walk.json(value, _DEPTH, ()))
             now = _bytes(text)
-            size = size or now + sum(sizes)
+            size = size or now + walk.left_out
             if now <= self.limit:
                 return text, size
-        return _cut(text, self.limit)[0], size
+        return _dump({"cut": text[: self.limit // 8]}), size
 
     def _clean(self, text: str, size: int) -> Piece:
         if self._cleaner is None:
@@ -174,33 +184,55 @@ class Content:
         return Piece(_encodable(text), counts, size)
 
 
-def safe(
-    value: object, *, longest: int = 65_536, sizes: list[int] | None = None,
-    depth: int = _DEPTH, above: tuple[int, ...] = (),
-) -> Json:  # fmt: skip
+def safe(value: object) -> Json:
     """Any value as JSON: loops, depth, strange keys, huge texts and hostile objects included."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _shortened(value, longest, sizes)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if id(value) in above:
-        return "<circular>"
-    if depth <= 0:
-        return f"<{type(value).__name__} too deep>"
+    return _Safe(65_536, 10_000).json(value, _DEPTH, ())
 
-    def inner(item: object) -> Json:
-        return safe(item, longest=longest, sizes=sizes, depth=depth - 1, above=(*above, id(value)))
 
-    if isinstance(value, Mapping):
-        pairs = list(value.items())[:_ITEMS]
-        return {_key(name): inner(item) for name, item in pairs}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [inner(item) for item in list(value)[:_ITEMS]]
-    return inner(_plain(value))
+class _Safe:
+    """Walks a value that may be anything, cutting what is too long."""
+
+    __slots__ = ("items", "left_out", "longest")
+
+    def __init__(self, longest: int, items: int) -> None:
+        self.longest = longest
+        self.items = items
+        self.left_out = 0
+
+    def json(self, value: object, depth: int, above: tuple[int, ...]) -> Json:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if id(value) in above:
+            return "<circular>"
+        if depth <= 0:
+            return f"<{type(value).__name__} too deep>"
+        return self._inside(value, depth - 1, (*above, id(value)))
+
+    def _inside(self, value: object, depth: int, above: tuple[int, ...]) -> Json:
+        if isinstance(value, Mapping):
+            pairs = self._few(list(value.items()))
+            return {_key(name): self.json(item, depth, above) for name, item in pairs}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.json(item, depth, above) for item in self._few(list(value))]
+        return self.json(_plain(value), depth, above)
+
+    def _few(self, found: list[T]) -> list[T]:
+        if len(found) <= self.items:
+            return found
+        self.left_out += sum(len(i) if isinstance(i, str) else 8 for i in found[self.items :])
+        return found[: self.items]
+
+    def _text(self, text: str) -> str:
+        if len(text) <= self.longest:
+            return _encodable(text)
+        self.left_out += len(text) - self.longest
+        return _encodable(text[: self.longest]) + "…"
 
 
 def _plain(value: object) -> object:
@@ -228,14 +260,6 @@ def represent(value: object) -> str:
 
 def _key(name: object) -> str:
     return name if isinstance(name, str) else represent(name)
-
-
-def _shortened(text: str, longest: int, sizes: list[int] | None) -> str:
-    if len(text) <= longest:
-        return _encodable(text)
-    if sizes is not None:
-        sizes.append(len(text) - longest)
-    return _encodable(text[:longest]) + "…"
 
 
 def _encodable(text: str) -> str:

@@ -59,7 +59,8 @@ class Queue(Generic[T]):
         self._items: deque[tuple[T, int]] = deque()
         self._bytes = 0
         self._lock = threading.RLock()
-        self._sending = threading.Lock()
+        self._done = threading.Condition()
+        self._failures = 0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -90,18 +91,17 @@ class Queue(Generic[T]):
         return True
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Send what is queued now; False if that was not possible in time."""
+        """Wait until what is queued now has arrived; False if it did not, or not in time."""
         deadline = time.monotonic() + timeout
-        while self._items:
-            if not self._sending.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                return False
-            try:
-                arrived = self._one_batch()
-            finally:
-                self._sending.release()
-            if not arrived or time.monotonic() > deadline:
-                return not self._items
-        return True
+        with self._done:
+            failures = self._failures
+            while self._items and not self._closed:
+                self._wake.set()
+                left = deadline - time.monotonic()
+                if left <= 0 or self._failures > failures or not self._is_working():
+                    return False
+                self._done.wait(min(left, 0.5))
+        return not self._items
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what can be sent in time, then take nothing more."""
@@ -127,6 +127,9 @@ class Queue(Generic[T]):
         finally:
             otel.detach(token)
 
+    def _is_working(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _work(self) -> None:
         tries = 0
         while not self._closed:
@@ -141,15 +144,14 @@ class Queue(Generic[T]):
     def _drain(self, tries: int) -> int:
         """Send batch after batch; a batch that does not arrive is tried again, not for ever."""
         while self._items and not self._closed:
-            with self._sending:
-                if self._one_batch():
-                    tries = 0
-                    continue
-                tries += 1
-                if tries >= _PATIENCE:
-                    self._give_up()
-                    tries = 0
-                return tries
+            if self._one_batch():
+                tries = 0
+                continue
+            tries += 1
+            if tries >= _PATIENCE:
+                self._give_up()
+                tries = 0
+            return tries
         return 0
 
     def _one_batch(self) -> bool:
@@ -164,6 +166,9 @@ class Queue(Generic[T]):
         if arrived:
             self._take(len(batch), size)
             self.counts.sent += len(batch)
+        with self._done:
+            self._failures += not arrived
+            self._done.notify_all()
         return arrived
 
     def _peek(self) -> tuple[list[T], int]:

@@ -22,13 +22,13 @@ from opentelemetry.util.re import parse_env_headers
 
 from tracer import options as settings
 from tracer.export import Exporting
-from tracer.sayings import Sender
 from tracer.imports import Later
 from tracer.options import Options, Redact
 from tracer.patches import PATCHES, Patch, Patched, apply, undo
 from tracer.pauses import Pauses, default_folder
 from tracer.queue import Counts, Queue
 from tracer.recorder import Recorder
+from tracer.sayings import Sender
 from tracer.shield import LOG, shielded
 from tracer.threads import Threads
 from waypost import names

@@ -28,6 +28,11 @@ _OPERATIONS: Final = {
 }  # fmt: skip
 
 
+_TITLES: Final = {
+    "tool": names.TOOL_NAME, "retrieval": names.DATA_SOURCE, "memory": names.MEMORY_STORE,
+}  # fmt: skip
+
+
 class context(ContextDecorator):  # noqa: N801 - it reads as a verb in `with tracer.context(...)`
     """Says who a run is for; holds in every thread and task that begins inside."""
 
@@ -125,9 +130,8 @@ class Block:
         if self._kind == "llm":
             node.scope.turn += 1
             node.draft.attributes[names.TURN] = node.scope.turn
-        if self._kind == "tool":
-            node.draft.attributes[names.TOOL_NAME] = title
-            node.draft.attributes[names.TOOL_TYPE] = "function"
+        elif self._kind in _TITLES:
+            node.draft.attributes[_TITLES[self._kind]] = title
         _write(found, node, self._fields)
         self._node = found.open_step(node)
         self._token = otel.attach(node.context)

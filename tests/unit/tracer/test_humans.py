@@ -127,7 +127,9 @@ def paying() -> Any:
 @pytest.mark.parametrize("way", ["sync", "async"])
 def test_a_tool_that_waits_is_interrupted_and_runs_again(spans: Spans, way: str) -> None:
     agent = paying()
-    go_on = Command(resume={"decision": "edit", "amount": 9, "reviewer": "r-3", "comment": "half"})
+    go_on: Any = Command(
+        resume={"decision": "edit", "amount": 9, "reviewer": "r-3", "comment": "half"}
+    )
     if way == "sync":
         agent.invoke(QUESTION, CONFIG)
         agent.invoke(go_on, CONFIG)
