@@ -1,7 +1,7 @@
 """What a judge may know besides the step itself: the run, what was seen before, baselines."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -41,6 +41,13 @@ class Surroundings:
         if key not in self._made:
             self._made[key] = make(text)
         return cast(T, self._made[key])
+
+    def judged(self, verdicts: tuple[Score, ...]) -> "Surroundings":
+        """The same surroundings with verdicts; views that were made already are kept."""
+        other = replace(self, verdicts=verdicts)
+        views = {k: v for k, v in vars(self).items() if k not in self.__dataclass_fields__}
+        vars(other).update(views)
+        return other
 
     @cached_property
     def ledger(self) -> Ledger:

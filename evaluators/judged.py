@@ -1,0 +1,132 @@
+"""Judging one run with every evaluator that is asked for: scores, and faults of evaluators."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evaluators.plan import Binding, Plan
+from evaluators.surroundings import Baseline, Surroundings
+from waypost.records import Feedback, Outcome, Score, Step, Trajectory
+
+Attempt = Callable[[Binding, Callable[[], list[Score]]], list[Score]]
+MARKS = {Outcome.FAILED: "✕", Outcome.PASSED: "✓"}
+NOT_JUDGED = "·"
+LAST = "first_bad_step"
+
+
+@dataclass(slots=True)
+class Judged:
+    """What came of one run: scores by binding. `ranked` scores may not count in a fail rate."""
+
+    run: Trajectory
+    scores: list[tuple[Score, Step | None]] = field(default_factory=list)
+    ranked: list[tuple[Score, Step | None]] = field(default_factory=list)
+
+    def add(self, binding: Binding, scores: Iterable[Score], step: Step | None) -> None:
+        kept = self.ranked if binding.evaluator.ranks_only else self.scores
+        kept += [(score, step) for score in scores]
+
+    def only(self, names: frozenset[str]) -> "Judged":
+        """The scores of these evaluators alone."""
+        return Judged(
+            self.run,
+            [(s, step) for s, step in self.scores if s.evaluator.split(".")[0] in names],
+            [(s, step) for s, step in self.ranked if s.evaluator.split(".")[0] in names],
+        )
+
+
+def judge_run(
+    plan: Plan,
+    project: str,
+    run: Trajectory,
+    *,
+    baselines: Mapping[str, Baseline],
+    whole: bool,
+    attempt: Attempt,
+    only: frozenset[str] | None = None,
+) -> Judged:
+    """Judge the steps, and with `whole` the run; `attempt` decides what a crash becomes."""
+    if only is not None and LAST in only:
+        every = judge_run(
+            plan, project, run, baselines=baselines, whole=whole, attempt=attempt, only=None
+        )
+        return every.only(only)
+    judged = Judged(run)
+    around = Surroundings(run, baselines)
+    for binding, steps in plan.of_steps(project, run):
+        if only is None or binding.name in only:
+            for step in steps:
+                found = attempt(binding, _judge(binding, step, around))
+                judged.add(binding, found, step)
+    if whole:
+        verdicts = tuple(score for score, step in judged.scores if step is not None)
+        after = around.judged(verdicts)
+        for binding in _blamed_last(plan.of_run(project, run)):
+            if only is None or binding.name in only:
+                judged.add(binding, attempt(binding, _judge(binding, run, after)), None)
+    return judged
+
+
+def _judge(
+    binding: Binding, item: Step | Trajectory, around: Surroundings
+) -> Callable[[], list[Score]]:
+    return lambda: binding.evaluator.judge(
+        item, around, parameters=binding.parameters, version=binding.version
+    )
+
+
+def _blamed_last(bindings: Iterable[Binding]) -> Sequence[Binding]:
+    return sorted(bindings, key=lambda b: b.name == LAST)
+
+
+def said_outside(run: Trajectory) -> list[tuple[Score, bool]]:
+    """Verdicts that came with the run as scores; True where nobody said what is good."""
+    return [(_score(f), f.passed is None) for f in run.feedback if f.target != "session"]
+
+
+def _score(feedback: Feedback) -> Score:
+    value = feedback.value
+    if value is None and feedback.passed is not None:
+        value = 1.0 if feedback.passed else 0.0
+    outcome = Outcome.ABSTAINED
+    if feedback.passed is not None:
+        outcome = Outcome.PASSED if feedback.passed else Outcome.FAILED
+    return Score(
+        outcome,
+        value,
+        label=feedback.label,
+        explanation=feedback.explanation,
+        step=feedback.span_id if feedback.target == "step" else None,
+        evaluator=feedback.name,
+        version=feedback.version,
+        source=feedback.source,
+        by=feedback.by,
+    )
+
+
+def shape_of(judged: Judged) -> str:
+    """One mark a step: failed, passed, or not judged."""
+    marks: dict[str, str] = {}
+    for score, step in judged.scores:
+        if step is not None and score.outcome in MARKS and marks.get(step.id) != "✕":
+            marks[step.id] = MARKS[score.outcome]
+    return "".join(marks.get(s.id, NOT_JUDGED) for s in judged.run.steps)
+
+
+def first_bad_number(judged: Judged) -> int | None:
+    """The number of the step that broke the run: as blamed, else the first that failed."""
+    numbers = {s.id: s.number for s in judged.run.steps}
+    for score, _ in judged.scores:
+        if score.evaluator == LAST and score.is_failed and score.evidence:
+            return numbers.get(score.evidence[0].step or "")
+    failed = [numbers.get(step.id) for score, step in judged.scores if step and score.is_failed]
+    return min((n for n in failed if n is not None), default=None)
+
+
+def worst_value(judged: Judged) -> float | None:
+    values = (score.value for score, _ in judged.scores if score.value is not None)
+    return min(values, default=None)
+
+
+def count_fails(judged: Judged) -> int:
+    """How many verdicts failed, of steps and of the run."""
+    return sum(score.is_failed for score, _ in judged.scores)
