@@ -1,0 +1,102 @@
+"""One request from bytes to what is written: inflate, decode, read, mask. Read this first."""
+
+from dataclasses import dataclass, field
+
+from collector.convention import Reader, read_log
+from collector.decode import Encoding, decode_logs, decode_traces
+from collector.decoded import Refusal
+from collector.inflate import inflate
+from collector.masking import Masker
+from collector.metrics import Metrics, notes_of
+from collector.packing import Parcel
+from collector.prices import Prices
+from waypost.assembly import Cohorts
+from waypost.store.projects import Project
+
+TRACES, LOGS, METRICS = "traces", "logs", "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one sender sent, as it came over the wire."""
+
+    project: Project
+    signal: str
+    body: bytes
+    encoding: Encoding = Encoding.PROTOBUF
+    compression: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What a request comes to: a parcel for the store, and what was refused on the way."""
+
+    parcel: Parcel
+    size: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+
+class Pipeline:
+    """Turns requests into parcels; one thread at a time."""
+
+    def __init__(self, metrics: Metrics, *, inflated_limit: int) -> None:
+        self._metrics = metrics
+        self._limit = inflated_limit
+        self._prices = Prices()
+        self._readers: dict[str, Reader] = {}
+        self._cohorts: dict[tuple[str, ...], Cohorts] = {}
+        self._maskers: dict[tuple[int, str], Masker] = {}
+
+    def prepare(self, request: Request, id_key: bytes) -> Prepared:
+        """The request read and masked; Unreadable or TooLarge when it cannot be."""
+        body = inflate(request.body, request.compression, self._limit)
+        if request.signal == LOGS:
+            return self._logs(request, body, id_key)
+        return self._spans(request, body, id_key)
+
+    def _spans(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
+        project = request.project
+        decoded = decode_traces(body, request.encoding)
+        reader = self._reader(project)
+        cohorts = self._cohorts_of(project)
+        masker = self._masker(project, id_key)
+        readings = tuple([masker.reading(reader.read(s, cohorts)) for s in decoded.spans])
+        for span in decoded.spans:
+            for what in notes_of(span.notes):
+                self._metrics.count(project.id, TRACES, "cut", 1, what)
+        return Prepared(Parcel(project.id, readings), len(readings), decoded.refused)
+
+    def _logs(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
+        project = request.project
+        decoded = decode_logs(body, request.encoding)
+        masker = self._masker(project, id_key)
+        found = [read_log(record) for record in decoded.records]
+        self._metrics.count(project.id, LOGS, "dropped", decoded.dropped, "not ours")
+        empty = sum(1 for f in found if not f.contents and not f.feedback)
+        self._metrics.count(project.id, LOGS, "dropped", empty, "unattached")
+        parcel = Parcel(
+            project.id,
+            contents=tuple(masker.content(c) for f in found for c in f.contents),
+            feedback=tuple(masker.feedback(v) for f in found for v in f.feedback),
+        )
+        return Prepared(parcel, len(found), decoded.refused)
+
+    def _reader(self, project: Project) -> Reader:
+        """Readers remember messages, and what is masked one way is not what is masked another."""
+        found = self._readers.get(project.masking)
+        if found is None:
+            found = self._readers[project.masking] = Reader(prices=self._prices)
+        return found
+
+    def _cohorts_of(self, project: Project) -> Cohorts:
+        found = self._cohorts.get(project.cohort_keys)
+        if found is None:
+            found = self._cohorts[project.cohort_keys] = Cohorts(project.cohort_keys)
+        return found
+
+    def _masker(self, project: Project, id_key: bytes) -> Masker:
+        key = (project.id, project.masking)
+        found = self._maskers.get(key)
+        if found is None:
+            found = self._maskers[key] = Masker(project.masking, key=id_key)
+        return found
