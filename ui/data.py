@@ -364,3 +364,25 @@ def has_runs_now(here: Place) -> bool:
 
 def traces_any(connection: Connection, project_id: int) -> bool:
     return stamps.has_any(connection, project_id)
+
+
+def first_seen(place: Place, values: Mapping[str, str]) -> list[tuple[dt.datetime, str]]:
+    """What came first in this window and concerns these cohort values; tools and policies all."""
+    known = set(values.values())
+    return [
+        (at, " ".join(t for t in (kind, name, version) if t))
+        for kind, name, version, at in _first_seen(_url(), place)
+        if kind not in ("prompt", "model") or name in known or version in known
+    ]
+
+
+@kept
+def _first_seen(_key: str, place: Place) -> list[tuple[str, str, str, dt.datetime]]:
+    with reading() as connection:
+        return stamps.first_seen(connection, place.project.id, place.window().since)
+
+
+def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> list[str]:
+    """Why a cell fails, in sentences."""
+    del place, evaluator, where
+    return []

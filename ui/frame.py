@@ -1,6 +1,7 @@
 """What stands around every screen: the menu, the project, the window, and what went wrong."""
 
 import time
+from html import escape
 from importlib.resources import files
 
 import streamlit as st
@@ -44,10 +45,11 @@ def draw_controls(screen: Screen) -> None:
     environment = place.get("env") or None
     win, until = place.window_name(), place.until()
     st.session_state[PLACE] = Place(project, win, environment, until)
+    if screen.bare:
+        return
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="frame_title", width="stretch", gap=None):
-            st.header(screen.title, anchor=False)
-            st.caption(screen.question)
+            st.html(f"<h1>{escape(screen.title)}</h1><p>{escape(screen.question)}</p>")
         if len(known) > 1:
             _choose("project", [p.name for p in known], project.name, "Project")
         if len(environments) > 1 or environment is not None:

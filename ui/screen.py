@@ -20,16 +20,25 @@ class Screen:
     order: int
     draw: Callable[[], None]
     hidden: bool = False
+    bare: bool = False
 
 
 def screen(
-    title: str, *, order: int, path: str | None = None, hidden: bool = False
+    title: str,
+    *,
+    order: int,
+    path: str | None = None,
+    hidden: bool = False,
+    bare: bool = False,
 ) -> Callable[[Callable[[], None]], Screen]:
-    """Marks the function that draws a screen; its docstring is the question the screen answers."""
+    """Marks the function that draws a screen; its docstring is the question the screen answers.
+
+    A bare screen says by itself what it shows, and its window does not matter.
+    """
 
     def mark(draw: Callable[[], None]) -> Screen:
         question = (draw.__doc__ or "").strip()
-        return Screen(title, question, path or title.lower(), order, draw, hidden)
+        return Screen(title, question, path or title.lower(), order, draw, hidden, bare)
 
     return mark
 

@@ -70,12 +70,12 @@ class Replay {
       bar.append(made);
       return made;
     };
-    button("⏮", "First step (Home)", "first");
+    button("«", "First step (Home)", "first");
     button("◀", "Previous step (k)", "previous");
     this.count = el("span", "count", "");
     bar.append(this.count);
     button("▶", "Next step (j)", "next");
-    button("⏭", "Last step (End)", "last");
+    button("»", "Last step (End)", "last");
     this.fails = button("next ✕", "Next failure (n)", "nextFailure");
     this.playing = button("play", "Play (Space)", "play");
     this.pace = el("select", "", null, { "aria-label": "Speed" });

@@ -64,7 +64,17 @@ function messages(title, list, quotes) {
 function judges(step, can, onVerdict) {
   const part = el("section", "block judges");
   part.append(el("h4", "", "Judges"));
-  for (const judge of step.judges) part.append(verdict(step, judge, can, onVerdict));
+  const passed = step.judges.filter((j) => j.outcome === "passed");
+  const others = step.judges.filter((j) => j.outcome !== "passed");
+  others.sort((a, b) => (a.outcome === "failed" ? 0 : 1) - (b.outcome === "failed" ? 0 : 1));
+  for (const judge of others) part.append(verdict(step, judge, can, onVerdict));
+  if (passed.length === 0) return part;
+  const names = oneLine(passed.map((j) => j.evaluator).join(", "), 110);
+  part.append(folded(`✓ ${passed.length} passed: ${names}`, () => {
+    const box = el("div");
+    for (const judge of passed) box.append(verdict(step, judge, can, onVerdict));
+    return box;
+  }, others.length === 0 && passed.length === 1));
   return part;
 }
 

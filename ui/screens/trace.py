@@ -27,7 +27,7 @@ _MISSING = {
 }
 
 
-@screen("Trace", order=25, hidden=True)
+@screen("Trace", order=25, hidden=True, bare=True)
 def trace() -> None:
     """Why did it fail? Show me the first bad step."""
     trace_id = place.get("trace_id").strip().lower()

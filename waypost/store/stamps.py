@@ -1,5 +1,6 @@
 """What a run was when it was last looked at: equal stamps mean that nothing has changed."""
 
+import datetime as dt
 import uuid
 
 import sqlalchemy as sa
@@ -42,3 +43,16 @@ def has_any(connection: Connection, project_id: int) -> bool:
         {"id": project_id},
     )
     return bool(found.scalar_one())
+
+
+def first_seen(
+    connection: Connection, project_id: int, since: dt.datetime
+) -> list[tuple[str, str, str, dt.datetime]]:
+    """Versions of prompts, models, policies and tools that came first after `since`."""
+    rows = connection.execute(
+        sa.text("""
+            select kind, name, version, at from first_seen
+            where project_id = :project_id and at >= :since order by at limit 200"""),
+        {"project_id": project_id, "since": since},
+    )
+    return [(row.kind, row.name, row.version, row.at) for row in rows]

@@ -1,0 +1,164 @@
+"""Which cells are out of line: the sentence the home page begins with, and the grid below it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ui import words
+from waypost.rates import Change, Rate, change, percent
+from waypost.store.rates import Compared
+from waypost.store.reviews import PREFIX
+
+FEW = 30
+_LEAST = 20
+_CHANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cohort of the grid, with a cell for each evaluator."""
+
+    values: Mapping[str, str]
+    cells: Mapping[str, Compared]
+
+    @property
+    def label(self) -> str:
+        return words.cohort(self.values)
+
+    @property
+    def n(self) -> float:
+        return max((c.change.after.n for c in self.cells.values()), default=0.0)
+
+    @property
+    def worst_change(self) -> float:
+        return max((c.change.low for c in self.cells.values()), default=-1.0)
+
+    @property
+    def worst_rate(self) -> float:
+        return max((c.change.after.low for c in self.cells.values()), default=0.0)
+
+
+def is_judge(evaluator: str) -> bool:
+    """People's verdicts have a screen of their own."""
+    return not evaluator.startswith(PREFIX)
+
+
+def grid(found: Sequence[Compared]) -> tuple[list[Row], list[str]]:
+    """Rows by cohort and the evaluators by name, people's verdicts left out."""
+    rows: dict[tuple[str, ...], dict[str, Compared]] = {}
+    values: dict[tuple[str, ...], Mapping[str, str]] = {}
+    for one in found:
+        if is_judge(one.evaluator):
+            key = tuple(one.values.values())
+            rows.setdefault(key, {})[one.evaluator] = one
+            values[key] = one.values
+    made = [Row(values[key], cells) for key, cells in rows.items()]
+    evaluators = sorted({e for row in made for e in row.cells})
+    return made, evaluators
+
+
+ORDERS = {
+    "worst change": lambda row: -row.worst_change,
+    "worst rate": lambda row: -row.worst_rate,
+    "most verdicts": lambda row: -row.n,
+    "name": lambda row: row.label,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cell out of line, and what it was held against: its past, or the same judge elsewhere."""
+
+    cell: Compared
+    against: Change
+    is_new: bool
+
+    def sentence(self, since: str | None = None) -> str:
+        """What fails where, how much, since when, and what it was."""
+        base, began = self.against.before, f", since {since}" if since else ""
+        was = "elsewhere" if self.is_new else "was"
+        where, name = words.cohort(self.cell.values), words.one_line(self.cell.evaluator, 60)
+        share = percent(base.share or 0.0)
+        return (
+            f"{name} is failing in {where}: {words.rate(self.against.after)}{began} ({was} {share})"
+        )
+
+
+def out_of_line(found: Sequence[Compared]) -> list[Finding]:
+    """Cells surely worse than usual though many were looked at, largest change first.
+
+    A cohort that is new, such as a prompt that just went live, is held against the same
+    evaluator in the other cohorts.
+    """
+    judges = [c for c in found if is_judge(c.evaluator) and c.change.after.n >= _LEAST]
+    elsewhere = _elsewhere(judges)
+    worse = []
+    for one in judges:
+        is_new = one.change.before.n < FEW
+        against = change(elsewhere(one), one.change.after) if is_new else one.change
+        if against.is_worse and against.p < _CHANCE / len(judges):
+            worse.append(Finding(one, against, is_new))
+    return sorted(worse, key=lambda f: -f.against.low)
+
+
+def _elsewhere(judges: Sequence[Compared]) -> Callable[[Compared], Rate]:
+    totals: dict[str, tuple[float, float]] = {}
+    for one in judges:
+        k, n = totals.get(one.evaluator, (0.0, 0.0))
+        totals[one.evaluator] = (k + one.change.after.k, n + one.change.after.n)
+
+    def rest(one: Compared) -> Rate:
+        k, n = totals[one.evaluator]
+        return Rate.of(k - one.change.after.k, n - one.change.after.n)
+
+    return rest
+
+
+def all_well(found: Sequence[Compared]) -> str:
+    """No cell is out of line: said with numbers."""
+    judges = [c.change.after for c in found if is_judge(c.evaluator)]
+    n, k = sum(r.n for r in judges), sum(r.k for r in judges)
+    total = Rate.of(k, n)
+    if not n:
+        return "No verdicts in this window."
+    if k == 0:
+        return f"0 of {n:,.0f} verdicts failed; the interval reaches to {percent(total.high)}."
+    return (
+        f"Nothing is out of line: {k:,.0f} of {n:,.0f} verdicts failed "
+        f"({percent(total.share or 0.0)}, interval {words.interval(total)})."
+    )
+
+
+def shown(change_mode: bool, one: Compared) -> str:
+    """The text in a cell of the grid."""
+    after = one.change.after
+    if not change_mode or one.change.difference is None:
+        share = after.share
+        text = "–" if share is None else f"{share * 100:.0f} %"
+    else:
+        text = f"{one.change.difference * 100:+.0f}"
+    return text if after.n >= FEW else f"({text})"
+
+
+def table(rows: Sequence[Row], evaluators: Sequence[str]) -> list[dict[str, object]]:
+    """The same numbers for a table and for export: share, n and interval of each cell."""
+    lines: list[dict[str, object]] = []
+    for row in rows:
+        for name in evaluators:
+            one = row.cells.get(name)
+            if one is None:
+                continue
+            after, before = one.change.after, one.change.before
+            lines.append(
+                {
+                    "cohort": row.label,
+                    "evaluator": words.one_line(name, 80),
+                    "fail rate": None if after.share is None else round(after.share * 100, 2),
+                    "failed": after.k,
+                    "n": after.n,
+                    "low": round(after.low * 100, 2),
+                    "high": round(after.high * 100, 2),
+                    "before": None if before.share is None else round(before.share * 100, 2),
+                    "n before": before.n,
+                }
+            )
+    return lines
