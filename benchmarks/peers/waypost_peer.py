@@ -1,0 +1,51 @@
+"""Waypost on its embedded Postgres, as `waypost up` starts it."""
+
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+
+import psutil
+import psycopg
+
+import waypost
+from benchmarks.peers.peer import Peer, free_port
+from waypost.store.embedded import EmbeddedPostgres
+
+
+class Waypost(Peer):
+    """This checkout: collector, worker and Postgres."""
+
+    name = "Waypost"
+    package = "waypost"
+
+    def install(self) -> str:
+        return waypost.__version__
+
+    def command(self) -> Sequence[str]:
+        return [
+            sys.executable, "-m", "waypost", "up", "--no-ui", "--data", str(self.folder / "data"),
+            "--otlp-http", str(self.port), "--otlp-grpc", str(free_port()),
+            "--workers", "0",
+        ]  # fmt: skip
+
+    def processes(self) -> list[psutil.Process]:
+        postmaster = EmbeddedPostgres(self.folder / "data").postmaster()
+        found = super().processes()
+        if postmaster is not None:
+            found += [postmaster, *postmaster.children(recursive=True)]
+        return found
+
+    def count(self) -> int:
+        urllib.request.urlopen(f"{self.url}/readyz", timeout=5).close()
+        url = EmbeddedPostgres(self.folder / "data").url
+        with psycopg.connect(url) as connection:
+            found = connection.execute("select count(*) from step").fetchone()
+        return int(found[0]) if found else 0
+
+    def asks(self, trace_id: str) -> Mapping[str, urllib.request.Request]:
+        api = f"{self.url}/api/v1"
+        return {
+            "list": urllib.request.Request(f"{api}/trajectories?limit=100"),
+            "filter": urllib.request.Request(f"{api}/trajectories?limit=100&region=eu"),
+            "open": urllib.request.Request(f"{api}/trajectories/{trace_id}"),
+        }
