@@ -30,14 +30,8 @@ def run(name: str, turns: int, *, start: int, payload: int = 1000) -> Iterator[S
             text(seed + turn * 3 + 1, 200), text(turn, 60), text(seed + turn * 3 + 2, payload),
         )  # fmt: skip
         call = f"call_{turn}"
-        yield _span(
-            trace,
-            _id(name, turn, "m"),
-            root,
-            "ChatOpenAI",
-            at,
-            _model(history, answer, call, query),
-        )
+        said = _model(history, answer, call, query)
+        yield _span((trace, _id(name, turn, "m"), root), "ChatOpenAI", at, said)
         arguments = json.dumps({"query": query})
         yield _span(
             (trace, _id(name, turn, "t"), root), "search_policy", at + SECOND // 2,
