@@ -70,11 +70,12 @@ class Delta(NamedTuple):
 class History:
     """The messages of one trajectory that were already written."""
 
-    __slots__ = ("_entries", "_write")
+    __slots__ = ("_clean", "_entries", "_write")
 
     def __init__(self, write: Callable[[Any], Piece]) -> None:
         self._write = write
         self._entries: dict[int, Entry] = {}
+        self._clean: dict[int, tuple[str, Piece]] = {}
 
     def entry(self, message: Any) -> Entry:
         """The message's JSON, made once for as long as the message does not change."""
@@ -84,8 +85,19 @@ class History:
             self._entries[id(message)] = found
         return found
 
+    def cleaned(self, text: str, piece: Piece | None) -> None:
+        """Remember what became of a tool's result; the same text comes again in a message."""
+        if piece is not None and not piece.cut_from:
+            self._clean[id(text)] = (text, piece)
+
+    def clean(self, text: object) -> Piece | None:
+        """What became of this very text before, if it was seen."""
+        known = self._clean.pop(id(text), None)
+        return known[1] if known is not None and known[0] is text else None
+
     def forget(self) -> None:
         self._entries.clear()
+        self._clean.clear()
 
 
 class Window:

@@ -64,7 +64,7 @@ class Recorder:
         found = otel.get_value(WHO)
         if isinstance(found, Who):
             who = found.over(who)
-        trajectory = Trajectory(self._new_id(span), History(self._write), who)
+        trajectory = Trajectory(self._new_id(span), self._history(), who)
         scope = self._scope(trajectory, agent)
         root = Node(None, scope, kind, name)
         root.started = self.clock()
@@ -224,9 +224,16 @@ class Recorder:
 
     # --- inside ---
 
-    def _write(self, message: Any) -> Piece:
-        piece = self.content.json(extract.message_of(message))
+    def _write(self, history: History, message: Any) -> Piece:
+        """A message as JSON; a tool's result was cleaned when the tool returned it."""
+        shape = extract.message_of(message)
+        known = history.clean(message.content) if message.type == "tool" else None
+        piece = self.content.answer(shape, known) if known else self.content.json(shape)
         return piece or Piece("", {})
+
+    def _history(self) -> History:
+        history = History(lambda message: self._write(history, message))
+        return history
 
     def _scope(self, trajectory: Trajectory, agent: str | None) -> Scope:
         every = 1 if self.options.content == "full" else self.options.keyframe_every

@@ -52,7 +52,6 @@ class Recording:
     handler: Any = None
     variable: Any = None
     patched: list[Patched] = field(default_factory=list)
-    adopted: list[TracerProvider] = field(default_factory=list)
 
 
 class Process:
@@ -158,13 +157,8 @@ def _set_up(
 ) -> Recording:
     processor = Exporting(exporter or _otlp(chosen), chosen)
     own = _provider(chosen)
-    adopted: list[TracerProvider] = []
-
-    def tracer() -> trace.Tracer:
-        return _tracer(own, adopted, processor)
-
     more: dict[str, Any] = {"clock": clock} if clock else {}
-    recorder = Recorder(chosen, tracer, mark=processor.mark, **more)
+    recorder = Recorder(chosen, _Tracers(own, processor), mark=processor.mark, **more)
     folder = Path(chosen.pauses) if chosen.pauses else default_folder()
     sender = Sender(
         logs_to, _all_headers(chosen), dict(own.resource.attributes), version=_version()
@@ -174,7 +168,7 @@ def _set_up(
         batch_items=chosen.batch_spans, delay=chosen.delay_seconds, name="waypost-feedback",
     )  # fmt: skip
     recording = Recording(
-        chosen, recorder, processor, logs, own, Later(), Threads(), Pauses(folder), adopted=adopted
+        chosen, recorder, processor, logs, own, Later(), Threads(), Pauses(folder)
     )
     recording.threads.install()
     _hook(recording)
@@ -193,16 +187,30 @@ def _provider(chosen: Options) -> TracerProvider:
     return TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
 
 
-def _tracer(
-    own: TracerProvider, adopted: list[TracerProvider], processor: SpanProcessor
-) -> trace.Tracer:
-    """The user's provider if there is one by now, with our processor added to it once."""
-    found = trace.get_tracer_provider()
-    provider = found if isinstance(found, TracerProvider) else own
-    if provider not in adopted:
-        provider.add_span_processor(processor)
-        adopted.append(provider)
-    return provider.get_tracer(names.SCOPE, _version())
+class _Tracers:
+    """The tracer of the user's provider if there is one by now, else of our own.
+
+    Our processor is added to a provider once, when it is first seen.
+    """
+
+    def __init__(self, own: TracerProvider, processor: SpanProcessor) -> None:
+        self._own = own
+        self._processor = processor
+        self._version = _version()
+        self._known: list[tuple[TracerProvider, trace.Tracer]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> trace.Tracer:
+        found = trace.get_tracer_provider()
+        provider = found if isinstance(found, TracerProvider) else self._own
+        for known, tracer in self._known:
+            if known is provider:
+                return tracer
+        with self._lock:
+            provider.add_span_processor(self._processor)
+            tracer = provider.get_tracer(names.SCOPE, self._version)
+            self._known.append((provider, tracer))
+        return tracer
 
 
 def _hook(recording: Recording) -> None:

@@ -72,7 +72,10 @@ class Tools:
         if node.scope.guarded and self._content.enabled and not unexecuted:
             self._withhold(node, result, error)
             return
-        node.draft.put(names.TOOL_RESULT, self._content.result(result))
+        piece = self._content.result(result)
+        node.draft.put(names.TOOL_RESULT, piece)
+        if isinstance(result, str):
+            node.scope.trajectory.history.cleaned(result, piece)
         status = "not_executed" if unexecuted else None
         self._recorder.finish_step(node, status=status, error=error)
 

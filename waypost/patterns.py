@@ -92,7 +92,9 @@ JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9
 AT: Final = re.compile(r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])")
 LOCAL: Final = re.compile(r"[\w.!#$%&*+=?^`{|}~'-]{1,64}\Z")
 DIGITS: Final = re.compile(r"[0-9][0-9 ().\-/]{5,}[0-9]")
-IPV6: Final = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,44}(?![\w:])")
+IPV6: Final = re.compile(
+    r"(?:(?<![\w:.])|(?<=\\[nrt]))[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,44}(?![\w:])"
+)
 IPV6_LIKELY: Final = re.compile(r":(?::|(?:[0-9A-Fa-f]{1,4}:){5})")
 IPV4: Final = re.compile(r"(?<![\w.-])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)")
 CARD: Final = re.compile(
@@ -100,7 +102,8 @@ CARD: Final = re.compile(
 )
 SSN: Final = re.compile(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
 IBAN: Final = re.compile(
-    r"\d\d(?<=[A-Za-z]{2}\d\d)(?<![A-Za-z0-9][A-Za-z]{2}\d\d)(?= ?[A-Za-z0-9]{4})"
+    r"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})"
+    r"(?:(?<![A-Za-z0-9][A-Za-z]{2}[0-9]{2})|(?<=\\[nrt][A-Za-z]{2}[0-9]{2}))(?= ?[A-Za-z0-9]{4})"
 )
 IBAN_LENGTHS: Final = {
     country: int(length)
@@ -135,7 +138,7 @@ PHONE_SHAPE: Final = re.compile(
 )
 PHONE_DIGITS: Final = range(7, 16)
 PHONE_WORD: Final = re.compile(
-    r"\b(?:phone|telephone|tel|mobile|cell|cellphone|fax|desk|whatsapp|sms|handy|telefon|téléphone|móvil)\b",
+    r"(?<!\[)\b(?:phone|telephone|tel|mobile|cell|cellphone|fax|desk|whatsapp|sms|handy|telefon|téléphone|móvil)\b",
     re.IGNORECASE,
 )
 PHONE_HINT: Final = re.compile(

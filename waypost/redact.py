@@ -115,7 +115,7 @@ class Redactor:
         if (
             nested > 0
             and _may_be_json(text)
-            and (found or "\\" in text or _names_secret(text, self.is_secret_name))
+            and (found or _names_secret(text, self.is_secret_name))
         ):
             whole = self._json(text, counts, nested - 1)
             if whole is not None:
@@ -240,7 +240,7 @@ def _secret_separators(text: str, is_secret: IsSecret) -> Iterator[int]:
         at = match.start()
         before = text[max(0, at - 40) : at].rstrip(" \"'\\")
         if before.lower().endswith(patterns.SECRET_ENDS):
-            name = patterns.NAME.search(before)
+            name = patterns.NAME.search(before.replace("\\n", "\\ "))
             if name and name.group().lower() != "token" and is_secret(name.group()):
                 start = at - len(name.group()) - 1
                 if not (start >= 0 and patterns.PLACEHOLDER.match(text, start)):

@@ -58,6 +58,7 @@ FOUND = {
     "JWT": [JWT],
     "PRIVATE_KEY": [PEM],
 }
+ESCAPED = ["password=hunter22", *(t for k in ("EMAIL", "CARD", "IBAN", "IP") for t in FOUND[k])]
 HARMLESS = [
     "Order A-1042 shipped on 2026-11-03 at 10:11:12.123, 4 days late, total 129.90 EUR.",
     "f47ac10b-58cc-4372-a567-0e02b2c3d479",
@@ -87,6 +88,16 @@ def test_a_vendors_key_is_taken_out_of_prose_and_json(vendor: str) -> None:
 @pytest.mark.parametrize(("kind", "text"), [(k, t) for k, ts in FOUND.items() for t in ts])
 def test_each_kind_is_found_and_nothing_around_it_lost(kind: str, text: str) -> None:
     assert Redactor().text(f"Before {text} after.") == (f"Before [{kind}] after.", {kind: 1})
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+def test_what_stands_behind_an_escaped_line_end_is_found_too(text: str) -> None:
+    """In a repr, or in JSON that was cut, so that it cannot be read as JSON."""
+    clean, counts = Redactor().text('{"a": "first\\n' + text)
+    assert len(counts) == 1
+    assert text not in clean
+    whole = json.dumps({"a": f"first\n{text}"})
+    assert json.loads(Redactor().text(whole)[0])["a"].startswith("first\n")
 
 
 @pytest.mark.parametrize("text", HARMLESS)
