@@ -65,7 +65,7 @@ def _endpoint(receiver: Receiver, signal: str) -> Callable[[Request], Awaitable[
         encoding = Encoding.PROTOBUF
         try:
             encoding = _encoding_of(request)
-            answer = await _export(receiver, signal, request, encoding)
+            answer, encoding = await _export(receiver, signal, request, encoding)
         except Refused as refused:
             receiver.note("http", signal, str(refused.status))
             return _failed(refused, encoding)
@@ -78,7 +78,10 @@ def _endpoint(receiver: Receiver, signal: str) -> Callable[[Request], Awaitable[
     return export
 
 
-async def _export(receiver: Receiver, signal: str, request: Request, encoding: Encoding) -> Answer:
+async def _export(
+    receiver: Receiver, signal: str, request: Request, encoding: Encoding
+) -> tuple[Answer, Encoding]:
+    """The answer, and the encoding it is given in."""
     if receiver.draining:
         raise Refused(503, answers.UNAVAILABLE, _BUSY, wait=answers.wait_seconds())
     project = await _admit(receiver, request)
@@ -92,7 +95,8 @@ async def _export(receiver: Receiver, signal: str, request: Request, encoding: E
         body, held = await _read(receiver, project, request, held)
         if encoding is Encoding.PROTOBUF and _is_untyped_json(request, body):
             encoding = Encoding.JSON
-        return await receiver.take(Export(project, signal, body, encoding, compression))
+        export = Export(project, signal, body, encoding, compression)
+        return await receiver.take(export), encoding
     finally:
         receiver.release(project, held)
 

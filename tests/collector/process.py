@@ -1,0 +1,126 @@
+"""A real collector process, and what tests send to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+from tests.shared import ROOT
+from tests.unit.collector.otlp import a_request, a_span, set_attribute
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Running:
+    """One collector and where it listens."""
+
+    url: str
+    data: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    http: int = field(default_factory=free_port)
+    grpc: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> "Running":
+        environment = {
+            **os.environ,
+            "WAYPOST_DATABASE_URL": self.url,
+            "WAYPOST_DATA": str(self.data),
+            "WAYPOST_OTLP_HTTP": str(self.http),
+            "WAYPOST_OTLP_GRPC": str(self.grpc),
+            **self.settings,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "waypost", "collect"],
+            env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        return self
+
+    def wait_until(self, path: str = "/readyz", status: int = 200, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if httpx.get(self.address + path, timeout=2).status_code == status:
+                    return
+            except httpx.HTTPError:
+                assert self.process is None or self.process.poll() is None, "it has ended"
+            time.sleep(0.05)
+        raise AssertionError(f"{path} never answered {status}")
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.http}"
+
+    def post(self, body: bytes, path: str = "/v1/traces", **headers: str) -> httpx.Response:
+        sent = {**PROTOBUF, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return httpx.post(self.address + path, content=body, headers=sent, timeout=30)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(20)
+
+    @property
+    def memory(self) -> int:
+        assert self.process is not None
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+@contextmanager
+def collector(url: str, data: Path, **settings: str) -> Iterator[Running]:
+    """A collector that is ready, stopped at the end of the block."""
+    running = Running(url, data, settings).start()
+    try:
+        running.wait_until()
+        yield running
+    finally:
+        if running.process is not None and running.process.poll() is None:
+            running.stop()
+
+
+def batch(first: int, count: int, *, size: int = 0) -> bytes:
+    """A request of spans that are numbered from `first` on and start now."""
+    spans = []
+    for number in range(first, first + count):
+        span = a_span(number + 1)
+        set_attribute(span, "text", "x" * size)
+        span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+        spans.append(span)
+    return a_request(*spans)
+
+
+def fresh(*spans: Any) -> bytes:
+    """A request of these spans, which start now."""
+    for span in spans:
+        span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+    return a_request(*spans)
+
+
+def stored(url: str) -> list[int]:
+    """The span ids in the store, one entry a row."""
+    with psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute("select span_id from step")]

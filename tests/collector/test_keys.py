@@ -1,0 +1,66 @@
+"""Keys: they decide the project, and without one nothing comes in."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.collector.process import Running, batch, collector
+from waypost.store import keys, projects
+from waypost.store.audit import Actor
+from waypost.store.engine import connect
+
+BY = Actor("test", "test")
+
+
+@pytest.fixture
+def server(database: str, tmp_path: Path) -> Iterator[Running]:
+    with collector(database, tmp_path, WAYPOST_REQUIRE_KEY="1") as running:
+        yield running
+
+
+def make_key(url: str, project: str = "default", *scopes: str) -> str:
+    engine = connect(url)
+    with engine.begin() as connection:
+        found = (
+            projects.named(connection, project)
+            if project == "default"
+            else projects.create(connection, project, by=BY)
+        )
+        _, secret = keys.create(connection, found.id, "k", by=BY, scopes=scopes or ("write",))
+    engine.dispose()
+    return secret
+
+
+def test_the_key_may_come_in_three_ways_and_names_the_project(server: Running) -> None:
+    secret = make_key(server.url, "other")
+    basic = base64.b64encode(f"pk-lf-1:{secret}".encode()).decode()
+    for number, headers in enumerate(
+        ({"authorization": f"Bearer {secret}"}, {"x_api_key": secret},
+         {"authorization": f"Basic {basic}"})
+    ):  # fmt: skip
+        assert server.post(batch(number, 1), **headers).status_code == 200
+    with psycopg.connect(server.url) as connection:
+        rows = connection.execute(
+            "select distinct p.name from step s join project p on p.id = s.project_id"
+        ).fetchall()
+    assert rows == [("other",)]
+
+
+@pytest.mark.parametrize("header", ["", "Bearer wrong", "Bearer wp_wrong", "Basic ====", "Bearer"])
+def test_without_a_good_key_nothing_comes_in(server: Running, header: str) -> None:
+    answer = server.post(batch(1, 1), **({"authorization": header} if header else {}))
+    assert answer.status_code == 401
+
+
+def test_a_key_that_may_only_read_cannot_send(server: Running) -> None:
+    secret = make_key(server.url, "default", "read")
+    assert server.post(batch(1, 1), x_api_key=secret).status_code == 401
+
+
+def test_wrong_keys_from_one_address_are_limited(server: Running) -> None:
+    codes = [server.post(b"", x_api_key=f"wp_{i}").status_code for i in range(70)]
+    assert codes[0] == 401
+    assert codes[-1] == 429
