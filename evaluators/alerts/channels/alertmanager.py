@@ -1,0 +1,37 @@
+"""Prometheus Alertmanager, which sends on by its own routes."""
+
+import re
+
+import orjson
+
+from evaluators.alerts.channel import Notice, Target, channel, post
+from waypost.outgoing import Outgoing
+
+_NOT_A_LABEL = re.compile(r"[^a-zA-Z0-9_]")
+
+
+@channel(needs=("url",))
+def alertmanager(notice: Notice, target: Target, out: Outgoing) -> None:
+    """Post to /api/v2/alerts; equal labels are one alert there, so repeats change nothing."""
+    message = notice.message
+    labels = {
+        "alertname": str(message["rule"]),
+        "severity": str(message.get("severity", "warning")),
+        "project": str(message.get("project", "")),
+        "incident": str(message.get("incident", "")),
+        **{_label(k): str(v) for k, v in message.get("where", {}).items()},
+    }
+    alert: dict[str, object] = {
+        "labels": {k: v for k, v in labels.items() if v},
+        "annotations": {"summary": notice.title, "description": notice.text},
+        "startsAt": message.get("opened_at"),
+    }
+    if notice.is_over:
+        alert["endsAt"] = message.get("resolved_at")
+    if notice.link:
+        alert["generatorURL"] = notice.link
+    post(out, target["url"].rstrip("/") + "/api/v2/alerts", orjson.dumps([alert]))
+
+
+def _label(key: str) -> str:
+    return "cohort_" + _NOT_A_LABEL.sub("_", key)

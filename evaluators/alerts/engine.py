@@ -1,0 +1,208 @@
+"""One tick: count what changed, step every rule, turn state changes into incidents and messages.
+
+All of it is one transaction, so a state change, its incident and its messages stand or fall
+together; sending comes after, from the outbox.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evaluators.alerts import grouping, message
+from evaluators.alerts.rules import Rule, parse
+from evaluators.alerts.tracker import Common, Sessions, Tracker, Turn
+from waypost.store import alerts, cohorts, deliveries, feed, incidents
+from waypost.store.alerts import StoredRule
+from waypost.store.engine import Connection, Engine
+from waypost.store.feed import RunChange
+from waypost.store.incidents import Incident, Member
+
+_DAY = dt.timedelta(days=1)
+_BATCHES = 5
+Compose = Callable[[Connection, Rule, Incident, dt.datetime], Mapping[str, object]]
+
+
+@dataclass(slots=True)
+class Ticked:
+    """What one tick did; `more` says that others changes wait already."""
+
+    runs: int = 0
+    opened: list[int] = field(default_factory=list)
+    resolved: list[int] = field(default_factory=list)
+    messages: int = 0
+    more: bool = False
+
+
+def tick(
+    engine: Engine,
+    now: dt.datetime | None = None,
+    *,
+    compose: Compose | None = None,
+    most: int = 2000,
+) -> Ticked:
+    """Count and judge what changed since the last tick; nothing when another process does it.
+
+    `compose` makes the body of a message; without one it is told in full.
+    """
+    moment = now or dt.datetime.now(dt.UTC)
+    done = Ticked()
+    for _ in range(_BATCHES):
+        with engine.begin() as connection:
+            if not feed.is_ours(connection):
+                return done
+            changed = feed.take(connection, most=most)
+            rules = alerts.enabled(connection)
+            for project_id in sorted(changed.keys() | rules.keys()):
+                changes = feed.count(connection, project_id, changed.get(project_id, {}))
+                done.runs += len(changes)
+                for stored in rules.get(project_id, []):
+                    _step(connection, stored, changes, moment, done)
+            done.messages += _hand_out(connection, moment, compose or message.compose)
+            done.more = sum(len(traces) for traces in changed.values()) >= most
+        if not done.more:
+            break
+    return done
+
+
+def _step(
+    connection: Connection,
+    stored: StoredRule,
+    changes: Sequence[RunChange],
+    now: dt.datetime,
+    done: Ticked,
+) -> None:
+    """Feed one rule, keep its state, and write what turned."""
+    rule = parse(stored.body)
+    if not changes and rule.no_data is None:
+        return
+    tracker = Tracker(
+        rule, common=Common.from_json(stored.pool), cells=alerts.states(connection, stored.id)
+    )
+    turns = []
+    if changes:
+        turns = tracker.feed(
+            changes, labels_of(connection, stored.project_id, changes),
+            sessions_of(connection, stored.project_id, changes), now=now.timestamp(),
+        )  # fmt: skip
+    silent = tracker.silent(now.timestamp())
+    moved = [(label, tracker.row(label)) for label in tracker.touched]
+    alerts.save_states(connection, stored.id, moved, tracker.common.as_json())
+    for turn in turns:
+        _turn(connection, stored, rule, turn, tracker, mode="rate", now=now, done=done)
+    for turn in silent:
+        _turn(connection, stored, rule, turn, tracker, mode="no_data", now=now, done=done)
+
+
+def labels_of(
+    connection: Connection, project_id: int, changes: Sequence[RunChange]
+) -> dict[int, dict[str, str]]:
+    """The values of every cohort that these runs are or were counted in."""
+    ids: set[int] = set()
+    for change in changes:
+        for counted in (change.before, change.after):
+            if counted is not None:
+                ids.add(counted.cohort_id)
+                ids.update(c for by in counted.scores.values() for c in by)
+    return cohorts.named(connection, project_id, ids)
+
+
+def sessions_of(connection: Connection, project_id: int, changes: Sequence[RunChange]) -> Sessions:
+    """The other counted runs of the sessions these runs belong to."""
+    names = sorted({c.session for c in changes if c.session is not None})
+    if not names:
+        return {}
+    since = dt.datetime.fromtimestamp(min(c.started_at for c in changes), dt.UTC) - _DAY
+    found = feed.of_sessions(connection, project_id, names, since)
+    for change in changes:
+        if change.session is not None:
+            found.get(change.session, {}).pop(change.trace_id, None)
+    return found
+
+
+def _turn(
+    connection: Connection, stored: StoredRule, rule: Rule, turn: Turn, tracker: Tracker, *,
+    mode: str, now: dt.datetime, done: Ticked,
+) -> None:  # fmt: skip
+    known = incidents.open_of_rule(connection, stored.id, mode)
+    if not turn.fired:
+        for incident in known:
+            if any(m.label == turn.label for m in incident.failing) and incidents.leave(
+                connection, incident.id, turn.label, now=now
+            ):
+                done.resolved.append(incident.id)
+        return
+    member = _member(turn, mode, now)
+    target = grouping.find(known, rule, turn.label, tracker, now=now)
+    if target is None:
+        opened = incidents.open_one(
+            connection, stored.project_id, rule_id=stored.id, rule=rule.name, mode=mode, now=now,
+            since=member.since, notify_at=now + rule.group_wait,
+        )  # fmt: skip
+        done.opened.append(opened)
+        incidents.join(connection, opened, member, now=now)
+        return
+    incidents.join(connection, target.id, member, now=now)
+    if grouping.is_news(target):
+        incidents.plan_message(connection, target.id, now + grouping.NEWS_WAIT)
+
+
+def _member(turn: Turn, mode: str, now: dt.datetime) -> Member:
+    row = turn.row
+    began = row["since"] if mode == "rate" else row["seen_at"]
+    is_fast = row["fast_n"] > 0 and row["since"] == row["fast_at"]
+    k, n = (row["fast_k"], row["fast_n"]) if is_fast else (row["slow_k"], row["slow_n"])
+    since = min(dt.datetime.fromtimestamp(max(began, 0.0), dt.UTC), now)
+    return Member(turn.label, now, None, since, k, n, row["usual"])
+
+
+def _hand_out(connection: Connection, now: dt.datetime, compose: Compose) -> int:
+    """Turn due incidents into deliveries, one for each channel of the rule."""
+    count = 0
+    by_id = {r.id: r for rules in alerts.enabled(connection).values() for r in rules}
+    for incident in incidents.due(connection, now):
+        stored = by_id.get(incident.rule_id or 0)
+        if stored is None:
+            incidents.told(connection, incident.id, again_at=None, detail=incident.detail)
+            continue
+        rule = parse(stored.body)
+        kind = _kind(incident)
+        body = compose(connection, rule, incident, now)
+        for channel in rule.channels:
+            count += deliveries.put(
+                connection, incident.project_id, incident.id, kind=kind,
+                number=incident.notified + 1, channel=channel, message=body, now=now,
+            )  # fmt: skip
+        again = _again(rule, incident, now)
+        incidents.told(connection, incident.id, again_at=again, detail=_kept(incident, body))
+        incidents.add_event(
+            connection, incident.id, "notified", now=now,
+            detail={"kind": kind, "channels": list(rule.channels)},
+        )  # fmt: skip
+    return count
+
+
+def _kind(incident: Incident) -> str:
+    if incident.status == "resolved":
+        return "resolved"
+    return "opened" if incident.notified == 0 else "still"
+
+
+def _again(rule: Rule, incident: Incident, now: dt.datetime) -> dt.datetime | None:
+    quiet = incident.status == "resolved" or incident.acknowledged_at is not None
+    return None if quiet or rule.renotify is None else now + rule.renotify
+
+
+def _kept(incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
+    """What the pages show of the last message, and how many cohorts it told of."""
+    return {**incident.detail, "message": dict(body), "told": len(incident.failing)}
+
+
+def preview(
+    rule: Rule,
+    changes: Sequence[RunChange],
+    labels: Mapping[int, Mapping[str, str]],
+    *,
+    now: float,
+) -> list[Turn]:
+    """What the rule would have done on these runs: the server's own lines on history."""
+    return Tracker(replace(rule, no_data=None)).feed(changes, labels, {}, now=now)

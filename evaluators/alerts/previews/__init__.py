@@ -1,0 +1,1 @@
+"""Plugs that say what a rule would have done."""

@@ -1,0 +1,270 @@
+"""The items behind a fail rate with what is known of each, and what explains their failures."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from waypost import slices
+from waypost.changes import Cause, ChangePoint, Version, causes, change_point
+from waypost.slices import Slice
+from waypost.store import cohorts
+from waypost.store.codec import KINDS
+from waypost.store.rates import Where, Window, asked
+from waypost.store.rows import span_text
+
+MOST = 40_000
+_OTHER_LABELS = 8
+_CAUSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Judged steps or runs in order of time: outcome, session, and columns of attribute values."""
+
+    times: list[dt.datetime]
+    failed: list[bool]
+    sessions: list[str]
+    traces: list[str]
+    columns: dict[str, list[str | None]]
+    versions: dict[Version, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Since when a cohort fails, and which versions came then."""
+
+    point: ChangePoint | None
+    causes: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBad:
+    """The step that usually goes wrong first: its number, its kind and tool, and how often."""
+
+    step: int
+    kind: str
+    tool: str | None
+    runs: int
+    of: int
+
+
+def why(items: Items, *, most: int = 3, skip: Sequence[str] = ()) -> list[Slice]:
+    """The slices in which failures gather; `skip` leaves out keys that are known already."""
+    columns = {k: v for k, v in items.columns.items() if k not in skip}
+    return slices.explain(columns, items.failed, items.sessions, most=most)
+
+
+def since_when(connection: Connection, project_id: int, items: Items) -> Since:
+    """The change point of these items beside the first appearances of versions."""
+    point = change_point(items.times, items.failed, items.sessions)
+    if point is None:
+        return Since(None)
+    seen = first_seen(
+        connection, project_id,
+        Window(point.low - dt.timedelta(days=1), point.high + dt.timedelta(days=1)),
+    )  # fmt: skip
+    carried = {}
+    for version, places in items.versions.items():
+        has = np.zeros(len(items.times), bool)
+        has[places] = True
+        carried[version] = has
+    found = causes(items.times, items.failed, carried, seen, point)
+    return Since(point, tuple(c for c in found if c.evidence > 0)[:_CAUSES])
+
+
+def first_seen(
+    connection: Connection, project_id: int, window: Window
+) -> dict[Version, dt.datetime]:
+    """The versions that first appeared in a window: prompts, models, policies, tools, judges."""
+    rows = connection.execute(
+        sa.text("""
+            select kind, name, version, at from first_seen
+            where project_id = :project_id and at >= :since and at < :until
+            union all
+            select 'evaluator', name, version, first_at from evaluator
+            where project_id = :project_id and first_at >= :since and first_at < :until
+            order by at"""),
+        {"project_id": project_id, "since": window.since, "until": window.until},
+    )
+    return {(row.kind, row.name, row.version): row.at for row in rows}
+
+
+def of_evaluator(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    evaluator: str,
+    *,
+    where: Where | None = None,
+    most: int = MOST,
+) -> Items:
+    """Every verdict of one evaluator in a window, newest `most`, with what is known of its step."""
+    rows = list(
+        connection.execute(
+            _VERDICTS,
+            {
+                **asked(project_id, [evaluator], where),
+                "since": window.since, "until": window.until, "most": most,
+                "since_day": window.since.date() - dt.timedelta(days=1),
+            },
+        )
+    )[::-1]  # fmt: skip
+    items = _items(connection, project_id, rows)
+    _add_steps(items, rows)
+    _add_labels(connection, project_id, items, rows, window)
+    return items
+
+
+def of_runs(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    measure: int,
+    *,
+    where: Where | None = None,
+    over: float | None = None,
+    most: int = MOST,
+) -> Items:
+    """Every counted run of a window: failed is having the measure, or more of it than `over`."""
+    rows = list(
+        connection.execute(
+            _RUNS,
+            {
+                **asked(project_id, None, where),
+                "since": window.since, "until": window.until, "most": most,
+                "since_day": window.since.date(), "measure": str(measure), "over": over,
+            },
+        )
+    )[::-1]  # fmt: skip
+    items = _items(connection, project_id, rows)
+    items.columns["error"] = [
+        next(iter(sorted((row.faults or {}).values())), None) for row in rows
+    ]  # fmt: skip
+    return items
+
+
+def first_bad_step(
+    connection: Connection, project_id: int, traces: Sequence[str], since: dt.datetime
+) -> FirstBad | None:
+    """Of these failing runs, the step that is most often the first bad one."""
+    rows = connection.execute(
+        sa.text("""
+            select t.first_bad_step as number, s.kind, s.tool, count(*) as runs
+            from trajectory t
+            cross join lateral (
+              select kind, tool from step s
+              where s.project_id = t.project_id and s.trace_id = t.trace_id
+                and s.started_at >= t.first_at and s.kind = any(:kinds)
+              order by s.started_at offset greatest(t.first_bad_step - 1, 0) limit 1) as s
+            where t.project_id = :project_id and t.trace_id = any(cast(:traces as uuid[]))
+              and t.day >= :day and t.first_bad_step is not null
+            group by 1, 2, 3 order by runs desc, 1 limit 20"""),
+        {
+            "project_id": project_id, "traces": list(traces)[:500], "day": since.date(),
+            "kinds": [code for code, kind in enumerate(KINDS) if kind.is_step],
+        },
+    ).all()  # fmt: skip
+    if not rows:
+        return None
+    best = rows[0]
+    return FirstBad(
+        best.number, str(KINDS[best.kind]), best.tool, best.runs, sum(r.runs for r in rows)
+    )
+
+
+def _items(connection: Connection, project_id: int, rows: Sequence[Any]) -> Items:
+    named = cohorts.named(connection, project_id, {r.cohort_id for r in rows if r.cohort_id})
+    keys = sorted({key for values in named.values() for key in values})
+    versions: dict[Version, list[int]] = {}
+    for place, row in enumerate(rows):
+        for kind, name, version in row.versions or ():
+            versions.setdefault((kind, name, version), []).append(place)
+    return Items(
+        times=[row.started_at for row in rows],
+        failed=[bool(row.failed) for row in rows],
+        sessions=[row.session_id or row.trace_id.hex for row in rows],
+        traces=[row.trace_id.hex for row in rows],
+        columns={key: [named.get(row.cohort_id, {}).get(key) for row in rows] for key in keys},
+        versions=versions,
+    )
+
+
+def _add_steps(items: Items, rows: Sequence[Any]) -> None:
+    """Columns of the judged step: its kind, its tool, the class of its error."""
+    items.columns["step kind"] = [
+        None if row.kind is None else str(KINDS[row.kind]) for row in rows
+    ]
+    items.columns["tool"] = [row.tool for row in rows]
+    items.columns["error"] = [
+        (row.faults or {}).get(span_text(row.span_id)) if row.span_id else None for row in rows
+    ]
+
+
+def _add_labels(
+    connection: Connection, project_id: int, items: Items, rows: Sequence[Any], window: Window
+) -> None:
+    """Columns of what other evaluators called the same step; its own label would say nothing."""
+    own = {row.evaluator_id for row in rows}
+    found = connection.execute(
+        sa.text("""
+            select s.trace_id, s.span_id, e.name, s.label
+            from score s join evaluator e on e.id = s.evaluator_id
+            where s.project_id = :project_id and s.trace_id = any(:traces)
+              and s.started_at >= :since and s.started_at < :until
+              and s.label is not null and not s.evaluator_id = any(:own)"""),
+        {
+            "project_id": project_id, "traces": list({row.trace_id for row in rows}),
+            "since": window.since, "until": window.until, "own": sorted(own),
+        },
+    )  # fmt: skip
+    labels: dict[str, dict[tuple[object, int], str]] = {}
+    for row in found:
+        labels.setdefault(row.name, {})[row.trace_id, row.span_id] = row.label
+    for name in sorted(labels, key=lambda n: -len(labels[n]))[:_OTHER_LABELS]:
+        known: Mapping[tuple[object, int], str] = labels[name]
+        items.columns[f"{name} label"] = [known.get((r.trace_id, r.span_id)) for r in rows]
+
+
+_VERDICTS = sa.text("""
+    select s.trace_id, s.span_id, s.started_at, s.outcome = 0 as failed, s.cohort_id,
+      s.evaluator_id, st.kind, st.tool, t.session_id, t.measures -> 'faults' as faults,
+      t.measures -> 'versions' as versions
+    from (
+      select trace_id, span_id, started_at, outcome, cohort_id, evaluator_id
+      from score
+      where project_id = :project_id and outcome in (0, 1)
+        and started_at >= :since and started_at < :until
+        and evaluator_id in (
+          select id from evaluator
+          where project_id = :project_id and name = any(cast(:evaluators as text[])))
+        and (:everyone or cohort_id in (
+          select id from cohort
+          where project_id = :project_id and attrs @> cast(:has as jsonb)
+            and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+      order by started_at desc
+      limit :most) as s
+    left join step st on st.project_id = :project_id and st.trace_id = s.trace_id
+      and st.span_id = s.span_id and st.started_at = s.started_at
+    left join trajectory t on t.project_id = :project_id and t.trace_id = s.trace_id
+      and t.day >= :since_day and t.measures is not null
+    order by s.started_at desc""")
+
+_RUNS = sa.text("""
+    select trace_id, first_at as started_at, cohort_id, session_id,
+      measures -> 'faults' as faults, measures -> 'versions' as versions,
+      case when cast(:over as float8) is null then counted -> 'm' -> :measure is not null
+        else coalesce((counted -> 'm' -> :measure ->> 1)::float8, 0) > :over end as failed
+    from trajectory
+    where project_id = :project_id and day >= :since_day and counted is not null
+      and first_at >= :since and first_at < :until
+      and (:everyone or cohort_id in (
+        select id from cohort
+        where project_id = :project_id and attrs @> cast(:has as jsonb)
+          and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+    order by first_at desc
+    limit :most""")
