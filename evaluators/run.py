@@ -1,17 +1,26 @@
 """`waypost work`: one worker process, from its settings to its last finished job."""
 
+import contextlib
 import logging
 import signal
 import threading
+from collections.abc import Callable, Iterator
 
+from evaluators.chat import ChatModel
+from evaluators.chores import run_chores, store_chores
+from evaluators.clerk import Budget, Clerk
 from evaluators.config import read_config
 from evaluators.desk import Desk
+from evaluators.outbox import Outbox
 from evaluators.plan import Plan
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
 from waypost.settings import Settings
 from waypost.store.engine import Engine
 from waypost.store.opened import store
+
+Loop = Callable[[threading.Event], None]
+STOP_SECONDS = 10.0
 
 
 def build_plan(settings: Settings) -> Plan:
@@ -21,16 +30,47 @@ def build_plan(settings: Settings) -> Plan:
     return Plan(evaluators, read_config(settings.config, evaluators))
 
 
-def build_worker(settings: Settings, engine: Engine) -> Worker:
-    return Worker(engine, Desk(build_plan(settings)))
+def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
+    """Whoever asks model judges; None without a judge model."""
+    if not settings.judge_model:
+        return None
+    return Clerk(engine, desk, ChatModel(settings), Budget(settings.judge_budget_usd))
 
 
 def work(settings: Settings, stop: threading.Event | None = None) -> None:
     """Run one worker until a signal; what it holds when it ends is finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     ended = stop or threading.Event()
     if stop is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
     with store(settings) as engine:
-        build_worker(settings, engine).run(ended)
+        desk = Desk(build_plan(settings))
+        clerk = build_clerk(settings, engine, desk)
+        outbox = Outbox(settings.scores_endpoint) if settings.scores_endpoint else None
+        worker = Worker(
+            engine,
+            desk,
+            tell=outbox.tell if outbox else None,
+            ask=clerk.ask if clerk else None,
+        )
+        chores = store_chores(engine)
+        loops: list[Loop] = [lambda stop: run_chores(chores, stop)]
+        loops += [part.run for part in (clerk, outbox) if part is not None]
+        with _beside(loops, ended):
+            worker.run(ended)
+
+
+@contextlib.contextmanager
+def _beside(loops: list[Loop], stop: threading.Event) -> Iterator[None]:
+    """Run loops in threads of their own while the block runs, and wait for them to end."""
+    threads = [threading.Thread(target=loop, args=(stop,), daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
