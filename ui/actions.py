@@ -1,18 +1,22 @@
 """What readers change: every action asks anew who acts, and checks the role beside the write."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ui import data
-from waypost.records import Outcome
+from waypost import previews
+from waypost.records import Json, Outcome, Trajectory
 from waypost.roles import Person, Role
-from waypost.store import keys, projects, reviews
+from waypost.store import alerts, datasets, incidents, keys, projects, reviews, runs
 from waypost.store.audit import Actor
 from waypost.store.engine import Connection, plainly
+from waypost.store.projects import Project
 from waypost.store.reviews import Review
 
 ANSWERS = {"agree", "disagree"}
+_AT_ONCE = 20
 
 
 @contextmanager
@@ -72,3 +76,69 @@ def create_key(project_id: int, name: str, scopes: Sequence[str], days: int | No
 def revoke_key(project_id: int, key_id: int) -> None:
     with acting(Role.ADMIN, "Revoking a key") as (connection, person):
         keys.revoke(connection, project_id, key_id, by=actor(person))
+
+
+def acknowledge(project_id: int, incident_id: int) -> None:
+    """Somebody looks into an incident."""
+    with acting(Role.REVIEWER, "Answering an incident") as (connection, person):
+        incidents.acknowledge(connection, project_id, incident_id, by=actor(person))
+
+
+def snooze(project_id: int, incident_id: int, hours: int) -> None:
+    """No reminders of an incident for some hours."""
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+    with acting(Role.REVIEWER, "Answering an incident") as (connection, person):
+        incidents.snooze(connection, project_id, incident_id, until, by=actor(person))
+
+
+def save_rule(project_id: int, table: Mapping[str, Any]) -> None:
+    """Make or change an alert rule; BadSetting when it cannot be."""
+    found = previews.find()
+    body = dict(table) if found is None else found.check(table)
+    with acting(Role.ADMIN, "Changing a rule") as (connection, person):
+        alerts.save(connection, project_id, body, by=actor(person))
+
+
+def remove_rule(project_id: int, name: str) -> None:
+    with acting(Role.ADMIN, "Deleting a rule") as (connection, person):
+        alerts.remove(connection, project_id, name, by=actor(person))
+
+
+def create_dataset(project_id: int, name: str) -> None:
+    """An empty dataset."""
+    with acting(Role.REVIEWER, "Making a dataset") as (connection, person):
+        datasets.create(connection, project_id, name, by=person)
+
+
+def add_cases(
+    project: Project,
+    name: str,
+    trace_ids: Sequence[str],
+    expectation: Mapping[str, Json],
+    *,
+    told: Callable[[float], None],
+) -> int:
+    """Put runs into a dataset, which is made when it is new; how many were not in it."""
+    with acting(Role.REVIEWER, "Adding cases") as (connection, person):
+        found: list[Trajectory] = []
+        for place in range(0, len(trace_ids), _AT_ONCE):
+            ids = trace_ids[place : place + _AT_ONCE]
+            loaded = runs.load_many(connection, project.id, ids, cohort_keys=project.cohort_keys)
+            found += loaded.values()
+            told(min(1.0, (place + len(ids)) / len(trace_ids)))
+        known = {d.name: d.id for d in datasets.every(connection, project.id)}
+        dataset_id = known.get(name) or datasets.create(connection, project.id, name, by=person)
+        return datasets.add(
+            connection, project.id, dataset_id, found, by=person, expectation=expectation
+        )
+
+
+def expect(project_id: int, dataset_id: int, key: str, expectation: Mapping[str, Json]) -> None:
+    """Change what is expected of a case."""
+    with acting(Role.REVIEWER, "Changing an expectation") as (connection, person):
+        datasets.expect(connection, project_id, dataset_id, key, expectation, by=person)
+
+
+def remove_case(project_id: int, dataset_id: int, key: str) -> None:
+    with acting(Role.REVIEWER, "Removing a case") as (connection, person):
+        datasets.remove(connection, project_id, dataset_id, [key], by=person)

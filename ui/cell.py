@@ -34,7 +34,7 @@ def draw(here: Place, one: Compared) -> None:
     since = here.window().since
     usual = _usual(points, since)
     newest = data.failing(here, one.evaluator, where)
-    _sentences(here, one, points, newest)
+    _sentences(here, one, newest)
     trend(points, usual=usual, marks=marks_of(here, one), since=since,
           until=here.window().until)  # fmt: skip
     _newest(here, one, newest)
@@ -85,45 +85,14 @@ def marks_of(here: Place, one: Compared) -> list[Mark]:
     return [Mark(at, said) for at, said in data.first_seen(here, one.values)]
 
 
-def _sentences(
-    here: Place, one: Compared, points: Sequence[Point], newest: Sequence[Failing]
-) -> None:
+def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     change = one.change
     now, before = words.rate(change.after), words.rate(change.before)
     said = [f"{now} failed (interval {words.interval(change.after)}); before: {before}."]
-    began = change_hour(points)
-    if began is not None and change.is_worse:
-        said.append(f"It began about {words.clock(began)} ({words.ago(began)}).")
-        said += _causes(here, one, began)
     said += data.explained(here, one.evaluator, where_of(here, one))
-    said += first_bad(here, one)
     if not newest:
         said.append("No failing run of this cell is stored in this window.")
     text.lines(said)
-
-
-def first_bad(here: Place, one: Compared) -> list[str]:
-    """At which step the runs of this cell usually go wrong first."""
-    wanted = data.Wanted(where=tuple(where_of(here, one).items()), evaluator=one.evaluator)
-    steps = sorted(r.first_bad_step for r in data.page(here, wanted) if r.first_bad_step)
-    if len(steps) < 3:
-        return []
-    low, high = steps[len(steps) // 4], steps[(3 * len(steps)) // 4]
-    between = f"step {low}" if low == high else f"step {low} to {high}"
-    return [f"The first bad step is mostly {between} (the middle half of {len(steps)} runs)."]
-
-
-def _causes(here: Place, one: Compared, began: dt.datetime) -> list[str]:
-    near = [
-        (abs((began - mark.at).total_seconds()), mark)
-        for mark in marks_of(here, one)
-        if abs((began - mark.at).total_seconds()) <= 7200
-    ]
-    if not near:
-        return []
-    distance, mark = min(near, key=lambda pair: pair[0])
-    side = "after" if began >= mark.at else "before"
-    return [f"That is {words.took(distance)} {side} {mark.said} was first seen."]
 
 
 def _newest(here: Place, one: Compared, newest: Sequence[Failing]) -> None:

@@ -8,19 +8,39 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from ui import sentences
 from ui.guard import COOKIE, Sessions
 from ui.place import Place
 from ui.runs import Opened, Runs
 from ui.serve import sessions_of
 from ui.users import by_oidc, read_users
+from waypost import previews
 from waypost.errors import NotAllowed, StoreAway
+from waypost.records import Trajectory
 from waypost.roles import Person, Role
 from waypost.settings import Settings
-from waypost.store import cohorts, jobs, judges, projects, rates, sessions, stamps, traces
+from waypost.store import (
+    alerts,
+    audit,
+    cohorts,
+    datasets,
+    explain,
+    jobs,
+    judges,
+    keys,
+    projects,
+    rates,
+    retention,
+    reviews,
+    sessions,
+    stamps,
+    traces,
+)
+from waypost.store import incidents as stored_incidents
 from waypost.store.engine import Connection, Engine, connect, plainly
 from waypost.store.projects import Project
 
@@ -28,6 +48,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _FRESH = 15
 _LAST = 256
+_EXPLAINED = 8000
 STALE = "waypost_stale_since"
 
 
@@ -383,6 +404,147 @@ def _first_seen(_key: str, place: Place) -> list[tuple[str, str, str, dt.datetim
 
 
 def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> list[str]:
-    """Why a cell fails, in sentences."""
-    del place, evaluator, where
-    return []
+    """Why a cell fails and since when, in sentences."""
+    return _explained(_url(), place, evaluator, tuple(where.items()))
+
+
+@kept
+def _explained(
+    _key: str, place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
+) -> list[str]:
+    asked, window = dict(where), place.window()
+    longer = rates.Window(window.since - 2 * place.span, window.until)
+    with reading() as connection:
+        items = explain.of_evaluator(
+            connection, place.project.id, longer, evaluator, where=asked, most=_EXPLAINED
+        )
+        began = explain.since_when(connection, place.project.id, items)
+        slices = explain.why(items, most=2, skip=list(asked))
+        bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
+        first = explain.first_bad_step(connection, place.project.id, bad, longer.since)
+    return sentences.of_cell(began, slices, first)
+
+
+# ---------------------------------------------------------------- judges and people
+
+
+@kept
+def _judges(_key: str, place: Place) -> list[judges.Judge]:
+    with reading() as connection:
+        return judges.every(connection, place.project.id, place.window().since)
+
+
+def judges_of(place: Place) -> list[judges.Judge]:
+    """All evaluators with their counts in the window."""
+    return _judges(_url(), place)
+
+
+@kept
+def _judge_costs(_key: str, place: Place) -> dict[int, float]:
+    with reading() as connection:
+        return judges.costs(connection, place.project.id, place.window().since)
+
+
+def judge_costs(place: Place) -> dict[int, float]:
+    return _judge_costs(_url(), place)
+
+
+@kept
+def _agreement(_key: str, project_id: int) -> list[reviews.Agreement]:
+    with reading() as connection:
+        return reviews.agreement(connection, project_id)
+
+
+def agreement(place: Place) -> list[reviews.Agreement]:
+    """Each evaluator against the people who reviewed it."""
+    return _agreement(_url(), place.project.id)
+
+
+def candidates(place: Place, reviewer: str, evaluator: str | None) -> list[reviews.Candidate]:
+    """What a person could review; not cached, because every verdict changes it."""
+    names = None if evaluator is None else [evaluator]
+    with reading() as connection:
+        return reviews.candidates(
+            connection, place.project.id, place.window().since, reviewer=reviewer,
+            evaluators=names,
+        )  # fmt: skip
+
+
+def given(place: Place, reviewer: str, since: dt.datetime) -> int:
+    """How many verdicts a person gave since then."""
+    with reading() as connection:
+        return reviews.count_by(connection, place.project.id, reviewer, since)
+
+
+# ---------------------------------------------------------------- datasets and the project
+
+
+def all_datasets(place: Place) -> list[datasets.Dataset]:
+    with reading() as connection:
+        return datasets.every(connection, place.project.id)
+
+
+def dataset_cases(place: Place, dataset_id: int, version: int | None = None) -> list[datasets.Case]:
+    with reading() as connection:
+        return datasets.cases(connection, place.project.id, dataset_id, version=version)
+
+
+def dataset_versions(place: Place, dataset_id: int) -> list[datasets.Version]:
+    with reading() as connection:
+        return datasets.versions(connection, place.project.id, dataset_id)
+
+
+def case_run(place: Place, dataset_id: int, key: str, version: int | None = None) -> Trajectory:
+    """The recorded run of a case."""
+    with reading() as connection:
+        return datasets.trajectory(connection, place.project.id, dataset_id, key, version=version)
+
+
+def all_keys(place: Place) -> list[keys.Key]:
+    with reading() as connection:
+        return keys.every(connection, place.project.id)
+
+
+def log(place: Place) -> list[audit.Entry]:
+    """The newest entries of the audit log."""
+    with reading() as connection:
+        return audit.latest(connection, place.project.id, most=50)
+
+
+def stored(place: Place) -> retention.Kept:
+    """What of the project is stored."""
+    with reading() as connection:
+        return retention.kept(connection, place.project.id)
+
+
+# ---------------------------------------------------------------- alerts
+
+
+def rules(place: Place) -> list[alerts.StoredRule]:
+    """The alert rules of the project."""
+    with reading() as connection:
+        return alerts.every(connection, place.project.id)
+
+
+def incidents(place: Place) -> list[stored_incidents.Incident]:
+    """The newest incidents."""
+    with reading() as connection:
+        return stored_incidents.page(connection, place.project.id)
+
+
+def incident_events(incident_id: int) -> list[stored_incidents.Event]:
+    with reading() as connection:
+        return stored_incidents.events(connection, incident_id)
+
+
+def previewed(place: Place, table: Mapping[str, Any], days: int) -> list[previews.Fired] | None:
+    """When a rule would have fired in the last days; None without evaluators."""
+    found = previews.find()
+    if found is None:
+        return None
+    found.check(table)
+    until = dt.datetime.now(dt.UTC)
+    with reading() as connection:
+        return found.run(
+            connection, place.project.id, table, until - dt.timedelta(days=days), until
+        )

@@ -57,12 +57,15 @@ def draw_controls(screen: Screen) -> None:
             if environment is not None and environment not in options:
                 options.append(environment)
             _choose("env", options, environment or _ALL, "Environment", nothing=_ALL)
-        if until is not None and st.button(
-            "✕ " + words.clock(until), help="The window ends here; click for now."
+        if (
+            screen.windowed
+            and until is not None
+            and st.button("✕ " + words.clock(until), help="The window ends here; click for now.")
         ):
             place.put(until=None)
             st.rerun()
-        _windows(win)
+        if screen.windowed:
+            _windows(win)
 
 
 def _project(known: list[Project]) -> Project:

@@ -58,7 +58,7 @@ class Payloads:
         if previous is not None:
             found["previous"] = {
                 "n": previous.number,
-                "arguments": _text(previous.arguments, limit),
+                "arguments": pretty(previous.arguments, limit),
             }
         if step.error is not None:
             found["error"] = {
@@ -94,10 +94,10 @@ def _of_kind(step: Step, limit: int) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if step.kind is Kind.TOOL:
         found["tool"] = step.tool or step.name
-        found["arguments"] = _text(step.arguments, limit)
+        found["arguments"] = pretty(step.arguments, limit)
         found["executed"] = step.executed
     if step.result is not None:
-        found["result"] = _text(step.result, limit)
+        found["result"] = pretty(step.result, limit)
     if step.query is not None:
         found["query"] = cut(step.query, limit)
     if step.documents:
@@ -106,13 +106,13 @@ def _of_kind(step: Step, limit: int) -> dict[str, Json]:
         ]
     if step.memory is not None:
         memory = step.memory
-        found["memory"] = _text(asdict(memory), limit)
+        found["memory"] = pretty(asdict(memory), limit)
     if step.guard is not None:
-        found["guard"] = _text(asdict(step.guard), limit)
+        found["guard"] = pretty(asdict(step.guard), limit)
     if step.human is not None:
-        found["human"] = _text(asdict(step.human), limit)
+        found["human"] = pretty(asdict(step.human), limit)
     if step.system:
-        found["system"] = _text(list(step.system), limit)
+        found["system"] = pretty(list(step.system), limit)
     return found
 
 
@@ -190,21 +190,21 @@ def _part(part: dict[str, Json], limit: int) -> Json:
         return {"type": kind, "text": cut(content, limit)}
     if kind == "tool_call":
         name = part.get("name")
-        return {"type": kind, "name": name, "text": _text(part.get("arguments"), limit)}
+        return {"type": kind, "name": name, "text": pretty(part.get("arguments"), limit)}
     if kind == "tool_call_response":
-        return {"type": kind, "text": _text(part.get("response", part.get("result")), limit)}
-    return {"type": str(kind or "part"), "text": _text(part, limit)}
+        return {"type": kind, "text": pretty(part.get("response", part.get("result")), limit)}
+    return {"type": str(kind or "part"), "text": pretty(part, limit)}
 
 
-def _text(value: object, limit: int) -> str:
+def pretty(value: object, limit: int = LONGEST) -> str:
     """A value as text: a string as it is, JSON indented."""
     if isinstance(value, str):
-        return cut(_pretty(value), limit)
+        return cut(_indented(value), limit)
     body = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
     return cut(body.decode(), limit)
 
 
-def _pretty(text: str) -> str:
+def _indented(text: str) -> str:
     """JSON inside a string, indented; any other text unchanged."""
     if len(text) > LONGEST or text[:1] not in ("{", "["):
         return text
@@ -295,11 +295,11 @@ def find(run: Trajectory, text: str, *, most: int = 500) -> list[int]:
 
 def _haystack(step: Step) -> str:
     parts = [step.name, step.tool or "", step.query or "", step.error.message if step.error else ""]
-    parts += [_text(v, _RAW) for v in (step.arguments, step.result) if v is not None]
+    parts += [pretty(v, _RAW) for v in (step.arguments, step.result) if v is not None]
     parts += [d.content for d in step.documents]
     parts += [_all_text(m) for m in (*step.input[-1:], *step.output)]
     return "\n".join(parts)
 
 
 def _all_text(message: Message) -> str:
-    return "\n".join(_text(dict(part), _RAW) for part in message.parts)
+    return "\n".join(pretty(dict(part), _RAW) for part in message.parts)

@@ -21,6 +21,7 @@ class Screen:
     draw: Callable[[], None]
     hidden: bool = False
     bare: bool = False
+    windowed: bool = True
 
 
 def screen(
@@ -30,15 +31,16 @@ def screen(
     path: str | None = None,
     hidden: bool = False,
     bare: bool = False,
+    windowed: bool = True,
 ) -> Callable[[Callable[[], None]], Screen]:
     """Marks the function that draws a screen; its docstring is the question the screen answers.
 
-    A bare screen says by itself what it shows, and its window does not matter.
+    A bare screen says by itself what it shows; one that is not windowed is about no time.
     """
 
     def mark(draw: Callable[[], None]) -> Screen:
         question = (draw.__doc__ or "").strip()
-        return Screen(title, question, path or title.lower(), order, draw, hidden, bare)
+        return Screen(title, question, path or title.lower(), order, draw, hidden, bare, windowed)
 
     return mark
 

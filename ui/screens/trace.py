@@ -31,7 +31,7 @@ _MISSING = {
 def trace() -> None:
     """Why did it fail? Show me the first bad step."""
     trace_id = place.get("trace_id").strip().lower()
-    if not _is_id(trace_id):
+    if not is_id(trace_id):
         _no_trace("This address names no run." if not trace_id else "That is not a run's id.")
         return
     with st.container(key="trace_body"):
@@ -47,12 +47,13 @@ def trace() -> None:
     st.fragment(_replay, run_every="2s" if live else None)(trace_id)
 
 
-def _is_id(text_given: str) -> bool:
+def is_id(text_given: str) -> bool:
+    """Whether a text is a trace id."""
     return len(text_given) == 32 and all(c in "0123456789abcdef" for c in text_given)
 
 
 def _no_trace(sentence: str) -> None:
-    text.answer(sentence, key="answer")
+    text.answer(sentence)
     go.link("traces", "All runs of this window")
 
 

@@ -32,7 +32,8 @@ def heatmap(
                 axis=alt.Axis(orient="top", labelAngle=0, labelLimit=150, domain=False,
                               ticks=False, labelPadding=6)),
         y=alt.Y("line:N", sort=None, title=None,
-                axis=alt.Axis(labelLimit=330, domain=False, ticks=False, labelPadding=8)),
+                axis=alt.Axis(labelLimit=330, domain=False, ticks=False, labelPadding=8,
+                              labelFlush=False, labelBound=False)),
     )  # fmt: skip
     boxes = base.mark_rect(cornerRadius=3, strokeWidth=2.5, cursor="pointer").encode(
         color=_scale(changes),

@@ -15,9 +15,9 @@ def say(text: str, *, longest: int = 600) -> None:
     st.text(one_line(text, longest))
 
 
-def answer(sentence: str, *, tone: Tone = "plain", detail: str = "", key: str = "answer") -> None:
+def answer(sentence: str, *, tone: Tone = "plain", detail: str = "", key: str = "first") -> None:
     """The sentence a screen begins with, and what stands beside it in smaller letters."""
-    with st.container(key=f"{key}_{tone}" if key != "answer" else f"answer_{tone}", gap=None):
+    with st.container(key=f"answer_{tone}_{key}", gap=None):
         st.text(one_line(sentence, 600))
         if detail:
             with st.container(key=f"detail_{key}_{tone}"):
@@ -43,5 +43,6 @@ def code(text: str) -> None:
 
 def lines(texts: Iterable[str]) -> None:
     """Several short texts below one another."""
-    for text in texts:
-        st.text(one_line(text, 400))
+    with st.container(gap="xxsmall"):
+        for text in texts:
+            st.text(one_line(text, 400))
