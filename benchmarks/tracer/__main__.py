@@ -7,12 +7,14 @@ LangChain in the same process. Nothing is written anywhere else; the tables are 
 """
 
 import argparse
+import gzip
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,27 +22,45 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from benchmarks.tracer.contenders import COMMON, PACKAGES
 
+CACHE = Path(tempfile.gettempdir()) / "waypost-tracer-bench"
 HERE = Path(__file__).resolve().parent
 Rows = list[dict[str, Any]]
 
 
 class Taken:
-    """Counts the bytes of every request body."""
+    """Counts the bytes of every request body, as sent and uncompressed."""
 
     def __init__(self) -> None:
-        self._bytes = 0
+        self._wire = self._plain = 0
         self._lock = threading.Lock()
 
-    def add(self, size: int) -> None:
+    def add(self, body: bytes, encoding: str) -> None:
+        plain = len(inflated(body, encoding))
         with self._lock:
-            self._bytes += size
+            self._wire += len(body)
+            self._plain += plain
 
-    def since_last(self) -> int:
+    def since_last(self) -> tuple[int, int]:
         with self._lock:
-            taken, self._bytes = self._bytes, 0
+            taken = self._wire, self._plain
+            self._wire = self._plain = 0
         return taken
+
+
+def inflated(body: bytes, encoding: str) -> bytes:
+    """A request body without its compression."""
+    match encoding.strip().lower():
+        case "gzip":
+            return gzip.decompress(body)
+        case "deflate":
+            return zlib.decompress(body)
+        case "zstd":
+            return zstandard.ZstdDecompressor().decompressobj().decompress(body)
+    return body
 
 
 @contextmanager
@@ -52,25 +72,25 @@ def sink() -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            taken.add(self._body())
+            taken.add(self._body(), self.headers.get("content-encoding", ""))
             self._answer(b"")
 
         def do_PATCH(self) -> None:
             self.do_POST()
 
         def do_GET(self) -> None:
-            found = str(taken.since_last()) if self.path == "/taken" else "{}"
+            found = json.dumps(taken.since_last()) if self.path == "/taken" else "{}"
             self._answer(found.encode())
 
-        def _body(self) -> int:
+        def _body(self) -> bytes:
             if self.headers.get("transfer-encoding", "").lower() != "chunked":
-                return len(self.rfile.read(int(self.headers.get("content-length", 0))))
-            total = 0
+                return self.rfile.read(int(self.headers.get("content-length", 0)))
+            parts = []
             while size := int(self.rfile.readline().split(b";")[0], 16):
-                total += len(self.rfile.read(size))
+                parts.append(self.rfile.read(size))
                 self.rfile.readline()
             self.rfile.readline()
-            return total
+            return b"".join(parts)
 
         def _answer(self, body: bytes) -> None:
             self.send_response(200)
@@ -141,32 +161,23 @@ def version_of(python: Path, packages: Sequence[str]) -> str:
     return ""
 
 
-def table(title: str, found: dict[str, Rows], column: str) -> None:
+def table(title: str, found: dict[str, Rows], column: str, form: str) -> None:
     """One table, contenders down, lengths across."""
     lengths = [row["steps"] for row in next(iter(found.values()))]
     print(f"\n{title}\n\n| | " + " | ".join(f"{n} steps" for n in lengths) + " |")
     print("|---|" + "---:|" * len(lengths))
     for name, rows in found.items():
-        cells = [_cell(row, column) for row in rows]
+        cells = [form.format(row[column]) for row in rows]
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
-def _cell(row: dict[str, Any], column: str) -> str:
-    if column == "bytes":
-        return f"{row['bytes'] / 1024:,.0f}"
-    return f"{row['cpu'] - row['bare']:.2f}" if column == "added" else f"{row['bare']:.2f}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    form = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--only", default="", help="names of contenders, separated by semicolons")
     parser.add_argument("--steps", default="5,20,50,100,200")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument(
-        "--keep", type=Path, default=Path(tempfile.gettempdir()) / "waypost-tracer-bench"
-    )
+    parser.add_argument("--keep", type=Path, default=CACHE)
     options = parser.parse_args()
     only = {n.strip().lower() for n in options.only.split(";") if n.strip()}
     found: dict[str, Rows] = {}
@@ -188,9 +199,10 @@ def main() -> None:
             found[name + version_of(python, packages)] = rows
     if not found:
         sys.exit("nothing could be measured")
-    table("Added CPU a step, ms (all threads, export included)", found, "added")
-    table("KiB on the wire a run", found, "bytes")
-    table("Bare LangChain in the same process, CPU ms a step", found, "bare")
+    table("Added CPU a step, ms (all threads, export included)", found, "added", "{:.2f}")
+    table("KiB sent a run", found, "wire", "{:,.0f}")
+    table("KiB sent a run, uncompressed", found, "plain", "{:,.0f}")
+    table("Bare LangChain in the same process, CPU ms a step", found, "bare", "{:.2f}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+FIXED = {"numbers": list(range(50)), "text": "x" * 500}
 SENTENCE = "The parcel left the warehouse in the evening and nobody has seen it since. "
 
 
@@ -72,44 +74,65 @@ def run(steps: int, config: dict[str, Any]) -> None:
     agent(steps).invoke(question, {**config, "recursion_limit": 10 * steps + 100})
 
 
-def cpu_of(steps: int, config: dict[str, Any], flush: Callable[[], object], runs: int) -> float:
-    """CPU milliseconds a step of all threads, sending included; the median of some runs."""
-    found = []
-    for _ in range(runs):
-        gc.collect()
-        begin = time.process_time()
-        run(steps, config)
-        flush()
-        found.append((time.process_time() - begin) * 1000 / steps)
-    return statistics.median(found)
+def spin() -> float:
+    """CPU of a fixed piece of work: how fast this machine happens to be right now."""
+    begin = time.process_time()
+    for _ in range(400):
+        json.loads(json.dumps(FIXED))
+    return time.process_time() - begin
+
+
+class Meter:
+    """CPU milliseconds a step of all threads, sending included.
+
+    The machine is seldom alone: each run is scaled by how long a fixed piece of work took before
+    and after it, and the median of the runs counts.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._best = min(spin() for _ in range(20))
+
+    def cpu(self, steps: int, config: dict[str, Any], flush: Callable[[], object]) -> float:
+        found = []
+        for _ in range(self._runs):
+            gc.collect()
+            before = spin()
+            begin = time.process_time()
+            run(steps, config)
+            flush()
+            used = time.process_time() - begin
+            found.append(used * self._best / ((before + spin()) / 2))
+        return statistics.median(found) * 1000 / steps
 
 
 def main() -> None:
     name, endpoint, runs = sys.argv[1], sys.argv[2], int(sys.argv[3])
     lengths = [int(n) for n in sys.argv[4].split(",")]
     run(5, {})
-    bare = {n: cpu_of(n, {}, lambda: None, runs) for n in lengths}
-    contender = importlib.import_module("contenders").START[name]
-    config, flush = contender(endpoint)
+    meter = Meter(runs)
+    bare = {n: meter.cpu(n, {}, lambda: None) for n in lengths}
+    config, flush = importlib.import_module("contenders").START[name](endpoint)
     run(5, config)
     flush()
     rows = []
     for steps in lengths:
         ask(endpoint)
-        cpu = cpu_of(steps, config, flush, runs)
-        time.sleep(0.5)
+        cpu = meter.cpu(steps, config, flush)
+        time.sleep(1)
+        wire, plain = ask(endpoint)
         rows.append(
-            {"steps": steps, "bare": bare[steps], "cpu": cpu, "bytes": ask(endpoint) / runs}
-        )
+            {"steps": steps, "bare": bare[steps], "added": cpu - bare[steps],
+             "wire": wire / runs / 1024, "plain": plain / runs / 1024}
+        )  # fmt: skip
     print(json.dumps(rows), flush=True)
 
 
-def ask(endpoint: str) -> int:
-    """How many bytes the sink took since it was asked last."""
-    import urllib.request
-
+def ask(endpoint: str) -> tuple[int, int]:
+    """How many bytes the sink took since it was asked last, as sent and uncompressed."""
     with urllib.request.urlopen(f"{endpoint}/taken") as answer:
-        return int(answer.read())
+        wire, plain = json.loads(answer.read())
+    return wire, plain
 
 
 if __name__ == "__main__":
