@@ -97,15 +97,9 @@ class Guards:
                 piece = held.node.scope.trajectory.history.entry(message).piece
             answer = Piece(f"[{piece.text}]", piece.counts, piece.cut_from)
             draft.put(names.OUTPUT, answer)
-            self._final(held.node, answer, message)
+            if not getattr(message, "tool_calls", None) and held.node.number is not None:
+                held.node.scope.answer(held.node.number, answer.text)
         self._recorder.finish_step(held.node, error=held.error, ended=held.ended)
-
-    @staticmethod
-    def _final(node: Node, piece: Piece, message: Any) -> None:
-        trajectory = node.scope.trajectory
-        if node.scope is trajectory.scopes[0] and not getattr(message, "tool_calls", None):
-            trajectory.final = node.number
-            trajectory.output_text = piece.text
 
 
 def _said(outputs: Mapping[str, Any]) -> str | None:

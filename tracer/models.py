@@ -199,12 +199,8 @@ class Models:
         self._final(node, piece, calls=bool(getattr(message, "tool_calls", None)))
 
     def _final(self, node: Node, piece: Piece | None, *, calls: bool = False) -> None:
-        trajectory = node.scope.trajectory
-        if calls or node.scope is not trajectory.scopes[0]:
-            return
-        trajectory.final = node.number
-        if piece is not None:
-            trajectory.output_text = piece.text
+        if not calls and node.number is not None:
+            node.scope.answer(node.number, piece.text if piece else None)
 
     def _stream(self, node: Node) -> None:
         if node.first_token:

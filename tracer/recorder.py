@@ -121,6 +121,9 @@ class Recorder:
             for left in sorted(trajectory.open.values(), key=lambda n: -n.started):
                 self.abandon(left, ended)
             trajectory.ended = True
+        if trajectory.final is None and trajectory.answered is not None:
+            trajectory.final, text = trajectory.answered
+            trajectory.output_text = trajectory.output_text or text
         attributes: dict[str, Any] = {**node.scope.base, names.OPERATION: "invoke_agent"}
         attributes[names.STEPS] = trajectory.number
         if trajectory.final is not None and status is None and error is None:

@@ -120,6 +120,16 @@ class Scope:
         self.withheld: list[Withheld] = []
         self.node: Node | None = None
 
+    def answer(self, number: int, text: str | None) -> None:
+        """A model of this scope has answered without asking for a tool.
+
+        The root's last such answer is the run's; a sub-agent's only where the root has none.
+        """
+        trajectory = self.trajectory
+        trajectory.answered = (number, text)
+        if self is trajectory.scopes[0]:
+            trajectory.final, trajectory.output_text = number, text
+
 
 @dataclass(slots=True)
 class Failed:
@@ -150,7 +160,7 @@ class Trajectory:
     who: Who
     number: int = 0
     final: int | None = None
-    last: int = 0
+    answered: tuple[int, str | None] | None = None
     interrupted: bool = False
     ended: bool = False
     checkpoint: str | None = None

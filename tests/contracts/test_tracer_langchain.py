@@ -58,7 +58,7 @@ def test_everything_is_put_back(tmp_path: Any) -> None:
 
     tracer.uninstrument()
     before = wrapped()
-    tracer.instrument(exporter=Memory(), pauses=tmp_path)
+    tracer.instrument("http://127.0.0.1:1", exporter=Memory(), pauses=tmp_path)
     assert all(a is not b for a, b in zip(before, wrapped(), strict=True))
     tracer.uninstrument()
     assert wrapped() == before

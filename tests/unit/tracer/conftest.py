@@ -20,6 +20,7 @@ def record(tmp_path: Path) -> Iterator[Callable[..., Spans]]:
     def switch_on(**options: Any) -> Spans:
         memory = Memory()
         options.setdefault("pauses", tmp_path / "pauses")
+        options.setdefault("endpoint", "http://127.0.0.1:1")
         tracer.instrument(exporter=memory, clock=Clock(), **options)
 
         def spans() -> list[ReadableSpan]:

@@ -192,7 +192,7 @@ def recorded(shape: Shape) -> list[ReadableSpan]:
     tracer.uninstrument()
     memory = Memory()
     with tempfile.TemporaryDirectory() as folder:
-        tracer.instrument(exporter=memory, pauses=folder)
+        tracer.instrument("http://127.0.0.1:1", exporter=memory, pauses=folder)
         shape.run()
         tracer.flush(10)
         tracer.uninstrument()
