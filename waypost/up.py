@@ -43,6 +43,7 @@ def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
         url = server.start()
         say(f"Postgres is ready in {server.data} ({time.monotonic() - began:.1f} s).")
     try:
+        _refuse_taken_ports(settings, with_ui=with_ui)
         _migrate(url, say)
         watch = _Watch(server, say)
         supervisor = Supervisor(
@@ -70,6 +71,22 @@ def _refuse_open_doors(settings: Settings, *, with_ui: bool) -> None:
             f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
             "file of users, or add --no-ui, or stay on 127.0.0.1."
         )
+
+
+def _refuse_taken_ports(settings: Settings, *, with_ui: bool) -> None:
+    """A port that is taken is found before anything starts, and named with its option."""
+    wanted = [("--otlp-http", settings.otlp_http), ("--otlp-grpc", settings.otlp_grpc)]
+    wanted += [("--ui", settings.ui)] if with_ui else []
+    for option, port in wanted:
+        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as error:
+                raise WaypostError(
+                    f"Port {port} of {settings.host} cannot be used: {error.strerror}. "
+                    f"Choose another with {option}."
+                ) from error
 
 
 def _migrate(url: str, say: Say) -> None:
@@ -136,7 +153,7 @@ class _Watch:
 
 def _wait_ready(settings: Settings, *, with_ui: bool, until: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + _READY_SECONDS
-    checks = []
+    checks: list[Callable[[], bool]] = []
     if has_room("collector"):
         checks.append(lambda: _answers(f"http://{_host(settings)}:{settings.otlp_http}/healthz"))
     if with_ui and has_room("dashboard"):

@@ -129,6 +129,17 @@ def test_wrong_use_is_one_sentence_without_a_traceback(
     assert "Traceback" not in done.stderr + done.stdout
 
 
+def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = waypost(tmp_path / "data", "up", "--otlp-http", port)
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert "--otlp-http" in done.stderr
+
+
 def test_doctor_says_how_to_mend_what_is_down(tmp_path: Path) -> None:
     done = waypost(tmp_path / "data", "doctor", "--json")
     findings = {f["check"]: f for f in json.loads(done.stdout)}

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -81,6 +82,21 @@ def test_a_stale_pid_file_of_another_process_is_no_hindrance(server: EmbeddedPos
     (server.cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{server.cluster}\n")
     assert server.ensure()
     assert server.answers()
+
+
+def test_a_zombie_postmaster_is_taken_for_dead(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    postmaster = server.postmaster()
+    assert postmaster is not None
+    postmaster.kill()
+    psutil.wait_procs([postmaster], timeout=5)
+    shutil.copy("/bin/true", tmp_path / "postgres")
+    zombie = subprocess.Popen([tmp_path / "postgres"])
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    (server.cluster / "postmaster.pid").write_text(f"{zombie.pid}\n{server.cluster}\n")
+    assert server.postmaster() is None
+    assert server.ensure()
+    zombie.wait()
 
 
 def test_a_start_that_was_killed_half_way_starts_over(tmp_path: Path) -> None:
