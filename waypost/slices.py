@@ -157,13 +157,13 @@ class _Counts:
     spread: float
 
     def evidence(self, k: Floats, n: Floats) -> Floats:
-        """The log-likelihood ratio of a rate of its own, where it is higher than elsewhere."""
+        """The log-likelihood ratio of a rate of its own; nothing where it is not a higher one."""
         rest_k, rest_n = self.k - k, self.n - n
         own = _likelihood(k, n) + _likelihood(rest_k, rest_n)
         alone = _likelihood(np.array(self.k), np.array(self.n))
         higher = (k * np.maximum(rest_n, 1) > rest_k * n) & (rest_n > 0)
         enough = (n >= _LEAST_ITEMS) & (k >= _LEAST_FAILED)
-        found: Floats = np.where(higher & enough, (own - alone) / self.spread, 0.0)
+        found: Floats = np.where(higher & enough, (own - alone) / self.spread, -np.inf)
         return found
 
 
@@ -220,6 +220,8 @@ def _search(
     levels = [_top(scores[:, None], [()], table)]
     beam: list[tuple[int, ...]] = [(place,) for place in range(len(table.names))]
     for level in range(1, depth):
+        if not beam:
+            break
         inside = _indicators(has, beam)
         n = np.asarray((inside.T @ has).todense())
         k = np.asarray((inside.T @ sparse.diags(bad) @ has).todense())
@@ -246,6 +248,8 @@ def _top(scores: Floats, beam: Sequence[tuple[int, ...]], table: _Table) -> list
     best = np.argpartition(-flat, keep - 1)[:keep]
     found: dict[tuple[int, ...], _Candidate] = {}
     for at in best[np.argsort(-flat[best], kind="stable")]:
+        if not math.isfinite(flat[at]):
+            break
         added, base = divmod(int(at), width)
         places = tuple(sorted({*beam[base], added}))
         attributes = {int(table.attribute[p]) for p in places}

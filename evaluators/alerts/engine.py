@@ -1,7 +1,8 @@
 """One tick: count what changed, step every rule, turn state changes into incidents and messages.
 
-All of it is one transaction, so a state change, its incident and its messages stand or fall
-together; sending comes after, from the outbox.
+Counters, detector rows and incidents move in one transaction; an incident whose message is due
+becomes deliveries in another. Both leave rows behind that the next process goes on from, so a
+killed one neither loses nor doubles anything. Sending comes after, from the outbox.
 """
 
 import datetime as dt
@@ -57,10 +58,12 @@ def tick(
                 done.runs += len(changes)
                 for stored in rules.get(project_id, []):
                     _step(connection, stored, changes, moment, done)
-            done.messages += _hand_out(connection, moment, compose or message.compose)
             done.more = sum(len(traces) for traces in changed.values()) >= most
         if not done.more:
             break
+    is_due = True
+    while is_due:
+        is_due = _hand_out(engine, moment, compose or message.compose, done)
     return done
 
 
@@ -155,20 +158,21 @@ def _member(turn: Turn, mode: str, now: dt.datetime) -> Member:
     return Member(turn.label, now, None, since, k, n, row["usual"])
 
 
-def _hand_out(connection: Connection, now: dt.datetime, compose: Compose) -> int:
-    """Turn due incidents into deliveries, one for each channel of the rule."""
-    count = 0
-    by_id = {r.id: r for rules in alerts.enabled(connection).values() for r in rules}
-    for incident in incidents.due(connection, now):
-        stored = by_id.get(incident.rule_id or 0)
+def _hand_out(engine: Engine, now: dt.datetime, compose: Compose, done: Ticked) -> bool:
+    """Turn the next due incident into deliveries, one for each channel; False when none is due."""
+    with engine.begin() as connection:
+        incident = incidents.next_due(connection, now)
+        if incident is None:
+            return False
+        stored = alerts.by_id(connection, incident.rule_id or 0)
         if stored is None:
             incidents.told(connection, incident.id, again_at=None, detail=incident.detail)
-            continue
+            return True
         rule = parse(stored.body)
         kind = _kind(incident)
         body = compose(connection, rule, incident, now)
         for channel in rule.channels:
-            count += deliveries.put(
+            done.messages += deliveries.put(
                 connection, incident.project_id, incident.id, kind=kind,
                 number=incident.notified + 1, channel=channel, message=body, now=now,
             )  # fmt: skip
@@ -178,7 +182,7 @@ def _hand_out(connection: Connection, now: dt.datetime, compose: Compose) -> int
             connection, incident.id, "notified", now=now,
             detail={"kind": kind, "channels": list(rule.channels)},
         )  # fmt: skip
-    return count
+    return True
 
 
 def _kind(incident: Incident) -> str:

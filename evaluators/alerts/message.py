@@ -94,8 +94,8 @@ def findings(
     """Rate, change, explanation, first bad step and runs of what fails now."""
     load = partial(_load, connection, incident.project_id, rule)
     failing = load(Window(incident.since, now), where)
-    wide = load(Window(min(incident.since, now - rule.window) - _WIDE, now), rule.where)
-    since = _since(connection, incident, load, where=where, wide=wide, now=now)
+    since = _since(connection, incident, load, where=where, wide=rule.where, now=now)
+    around = load(Window(incident.since, now), rule.where)
     traces = list(dict.fromkeys(
         t for t, bad in zip(reversed(failing.traces), reversed(failing.failed), strict=True) if bad
     ))  # fmt: skip
@@ -103,7 +103,7 @@ def findings(
         rate=_rate(failing),
         since=incident.since if since.point is None else since.point.at,
         changed=since.causes,
-        reasons=tuple(str(s) for s in explain.why(wide, most=2)),
+        reasons=tuple(str(s) for s in explain.why(around, most=2)),
         first_bad=explain.first_bad_step(
             connection, incident.project_id, traces, incident.since - _BEFORE
         ),
@@ -124,17 +124,14 @@ def _load(
 
 def _since(
     connection: Connection, incident: Incident, load: Any, *, where: Mapping[str, str],
-    wide: Items, now: dt.datetime,
+    wide: Mapping[str, str], now: dt.datetime,
 ) -> Since:  # fmt: skip
     """The change in the cohort itself; one that is new has none, then in all that is watched."""
-    own = explain.since_when(
-        connection, incident.project_id, load(Window(incident.since - _BEFORE, now), where)
-    )
-    if own.point is not None:
-        return own
-    found = explain.since_when(connection, incident.project_id, wide)
-    if found.point is not None:
-        return found
+    for scope, before in ((where, _BEFORE), (wide, _WIDE)):
+        items = load(Window(incident.since - before, now), scope)
+        found = explain.since_when(connection, incident.project_id, items)
+        if found.point is not None:
+            return found
     near = Window(incident.since - _NEAR, incident.since + _NEAR)
     seen = explain.first_seen(connection, incident.project_id, near)
     return Since(None, tuple(Cause(*v, at, 0.0, None, None) for v, at in seen.items())[:_TRACES])

@@ -59,6 +59,17 @@ def named(connection: Connection, project_id: int, name: str) -> StoredRule:
     raise NotFound(f"There is no alert rule {name!r}; `waypost alerts list` shows those there are.")
 
 
+def by_id(connection: Connection, rule_id: int) -> StoredRule | None:
+    """The rule of that id, if it is still there."""
+    row = connection.execute(
+        sa.text("""
+            select id, project_id, name, origin, body, is_enabled, pool from alert_rule
+            where id = :id"""),
+        {"id": rule_id},
+    ).one_or_none()
+    return None if row is None else StoredRule(*row)
+
+
 def save(
     connection: Connection,
     project_id: int,

@@ -175,18 +175,18 @@ def told(
     )
 
 
-def due(connection: Connection, now: dt.datetime) -> list[Incident]:
-    """Incidents of which a message is due; a snoozed one waits, unless it is over."""
-    rows = connection.execute(
+def next_due(connection: Connection, now: dt.datetime) -> Incident | None:
+    """An incident of which a message is due; a snoozed one waits, unless it is over."""
+    row = connection.execute(
         sa.text("""
             select id from incident
             where notify_at <= :now
               and (status = 'resolved' or snoozed_until is null or snoozed_until <= :now)
-            order by id limit 100
+            order by notify_at, id limit 1
             for update skip locked"""),
         {"now": now},
-    )
-    return _load(connection, [row.id for row in rows])
+    ).one_or_none()
+    return None if row is None else _load(connection, [row.id])[0]
 
 
 def open_of_rule(connection: Connection, rule_id: int, mode: str) -> list[Incident]:
