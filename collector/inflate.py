@@ -13,6 +13,7 @@ _STEP: Final = 1 << 20
 _RATIO_FROM: Final = 1 << 20
 _RATIO: Final = 200
 _MEMBERS: Final = 1_000
+_SLICE: Final = 256
 
 
 class TooLarge(Unreadable):
@@ -58,12 +59,21 @@ def _parts(body: bytes, encoding: str) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-        body, read_across_frames=True
-    )
-    with reader:
-        while part := reader.read(_STEP):
-            yield part
+    """In small slices: a block of three bytes may stand for 128 KiB."""
+    at = 0
+    for _ in range(_MEMBERS):
+        frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        while not frame.eof:
+            if at >= len(body):
+                raise Unreadable("The compressed body ends too early.")
+            part = frame.decompress(body[at : at + _SLICE])
+            at += _SLICE
+            if part:
+                yield part
+        at = min(at, len(body)) - len(frame.unused_data)
+        if at >= len(body):
+            return
+    raise TooLarge(f"The body has more than {_MEMBERS} compressed members.")
 
 
 def _zlib(body: bytes, bits: int) -> Iterator[bytes]:

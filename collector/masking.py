@@ -1,6 +1,6 @@
 """Secrets and personal data out of readings before anything of them is stored or spooled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from waypost.records import (
@@ -22,6 +22,10 @@ from waypost.redact import Counts, Redactor, merge_counts
 T = TypeVar("T")
 _MEMO: Final = 20_000
 _SHORT: Final = 512
+_LONG_KEY: Final = 64
+_DEFINITION: Final = 16_384
+_DEFINITIONS: Final = 500
+_CARD: Final = 10**11
 _TEXTS: Final = (
     "name",
     "query",
@@ -31,7 +35,10 @@ _TEXTS: Final = (
     "handoff_from",
     "handoff_to",
 )
-_VALUES: Final = ("arguments", "result", "params", "attributes", "origin", "resource", "cohort")
+_VALUES: Final = ("arguments", "result")
+_MAPPINGS: Final = ("params", "attributes", "origin", "resource", "cohort")
+# What a part holds beside its content: types, names and ids, none of which a person wrote.
+_PLAIN_NAMES: Final = frozenset({"type", "id", "name", "modality", "mime_type", "file_id"})
 _IDS: Final = ("session", "user")
 
 
@@ -46,7 +53,20 @@ class Masker:
         self._ids = Redactor(level, key=key)
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
-        self._pairs: dict[tuple[str, str], tuple[str, str, Counts]] = {}
+        self._lists: dict[str, tuple[Json, Counts]] = {}
+        self._texts: dict[str, tuple[str, Counts]] = {}
+        self._keys: dict[str, bool] = {}
+        self._fields: tuple[tuple[str, Callable[[Any, Counts], Any]], ...] = (
+            *((name, self._text) for name in _TEXTS),
+            *((name, self._value) for name in _VALUES),
+            *((name, self._mapping) for name in _MAPPINGS),
+            *((name, self._id) for name in _IDS),
+            *((name, self._all) for name in ("input", "output")),
+            *((name, self._list) for name in ("system", "tools")),
+            *((name, self._part) for name in ("error", "guard", "human", "memory")),
+            ("documents", self._documents),
+            ("links", self._links),
+        )
 
     def reading(self, reading: Reading) -> Reading:
         """The reading without what must not be kept; the step notes what was taken out."""
@@ -70,8 +90,8 @@ class Masker:
         if self._off:
             return feedback
         changes = {
-            "explanation": self._value(feedback.explanation, {}),
-            "label": self._value(feedback.label, {}),
+            "explanation": self._text(feedback.explanation, {}),
+            "label": feedback.label and self._text(feedback.label, {}),
             "session": self._id(feedback.session, {}),
             "by": self._id(feedback.by, {}),
         }
@@ -79,42 +99,30 @@ class Masker:
 
     def _step(self, step: Step, counts: Counts) -> Step:
         changes: dict[str, Any] = {}
-        for name in _TEXTS:
-            changes[name] = self._value(getattr(step, name), counts)
-        for name in _VALUES:
-            changes[name] = self._mapping(getattr(step, name), counts)
-        for name in _IDS:
-            changes[name] = self._id(getattr(step, name), counts)
-        for name in ("input", "output"):
-            changes[name] = self._all(getattr(step, name), counts)
-        for name in ("system", "tools"):
-            changes[name] = self._list(getattr(step, name), counts)
-        changes["documents"] = tuple(self._document(d, counts) for d in step.documents)
-        changes["links"] = tuple(self._link(link, counts) for link in step.links)
-        for name in ("error", "guard", "human", "memory"):
-            part = getattr(step, name)
-            changes[name] = None if part is None else self._part(part, counts)
+        for name, mask in self._fields:
+            value = getattr(step, name)
+            if value:
+                masked = mask(value, counts)
+                if masked is not value:
+                    changes[name] = masked
         if counts:
             found = (f"redacted:{kind}={n}" for kind, n in sorted(counts.items()))
             changes["notes"] = (*step.notes, *found)
-        changed = {k: v for k, v in changes.items() if v is not getattr(step, k)}
-        return step.replace(**changed) if changed else step
+        return step.replace(**changes) if changes else step
 
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
         if not messages:
             return messages
         masked = tuple([self._message(m, counts) for m in messages])
-        return messages if all(a is b for a, b in zip(masked, messages, strict=True)) else masked
+        return messages if all(map(_is, masked, messages)) else masked
 
     def _message(self, message: Message, counts: Counts) -> Message:
         known = self._messages.get(id(message))
         if known is None:
             found: Counts = {}
-            parts = tuple(self._object(p, found) for p in message.parts)
+            parts = tuple([self._object(p, found) for p in message.parts])
             extra = self._object(message.extra, found)
-            same = extra is message.extra and all(
-                a is b for a, b in zip(parts, message.parts, strict=True)
-            )
+            same = extra is message.extra and all(map(_is, parts, message.parts))
             masked = message if same else Message(message.role, parts, extra)
             if len(self._messages) >= _MEMO:
                 self._messages.clear()
@@ -123,63 +131,115 @@ class Masker:
         return known[1]
 
     def _object(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:
-        masked = self._value(dict(value), counts)
-        return value if masked == value else masked
-
-    def _mapping(self, value: Any, counts: Counts) -> Any:
-        """A flat mapping such as attributes, entry by entry: most entries repeat."""
-        if not isinstance(value, dict):
-            return self._value(value, counts)
-        if not value:
+        """A part of a message."""
+        if value.keys() <= _PLAIN_NAMES:
             return value
-        masked = dict([self._entry(k, v, counts) for k, v in value.items()])
-        return value if masked == value else masked
+        changed: dict[str, Json] = {}
+        for name, item in value.items():
+            if name not in _PLAIN_NAMES and item:
+                masked = self._entry(name, item, counts)
+                if masked is not item:
+                    changed[name] = masked
+        return {**value, **changed} if changed else value
 
-    def _entry(self, key: str, value: Json, counts: Counts) -> tuple[str, Json]:
-        if not isinstance(value, str) or len(value) > _SHORT:
-            found: dict[str, Json] = self._value({key: value}, counts)
-            return next(iter(found.items()))
-        known = self._pairs.get((key, value))
+    def _mapping(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:
+        """A flat mapping such as attributes, entry by entry: most entries repeat."""
+        changed: dict[str, Json] = {}
+        renamed = False
+        for name, item in value.items():
+            if item is None or item is True or item is False:
+                continue
+            masked = self._entry(name, item, counts)
+            if masked is not item:
+                changed[name] = masked
+            renamed = renamed or len(name) > _LONG_KEY
+        whole = {**value, **changed} if changed else value
+        return self._renamed(whole, counts) if renamed else whole
+
+    def _renamed(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:
+        """Long keys may be texts in disguise."""
+        return {self._text(k, counts) if len(k) > _LONG_KEY else k: v for k, v in value.items()}
+
+    def _entry(self, name: str, item: Json, counts: Counts) -> Json:
+        secret = self._keys.get(name)
+        if secret is None:
+            if len(self._keys) >= _MEMO:
+                self._keys.clear()
+            secret = self._keys[name] = self._redactor.is_secret_name(name) or "@" in name
+        if secret:
+            found: dict[str, Json] = self._value({name: item}, counts)
+            return next(iter(found.values()))
+        if isinstance(item, str):
+            return self._text(item, counts)
+        if isinstance(item, float) or (isinstance(item, int) and -_CARD < item < _CARD):
+            return item
+        masked: Json = self._value(item, counts)
+        return masked
+
+    def _text(self, value: str, counts: Counts) -> str:
+        """A text; short ones repeat from span to span."""
+        if len(value) > _SHORT:
+            long: str = self._value(value, counts)
+            return long
+        if len(value) <= 4:
+            return value
+        known = self._texts.get(value)
         if known is None:
             taken: Counts = {}
-            pair = next(iter(self._value({key: value}, taken).items()))
-            if len(self._pairs) >= _MEMO:
-                self._pairs.clear()
-            known = self._pairs[key, value] = (pair[0], pair[1], taken)
-        if known[2]:
-            merge_counts(counts, known[2])
-        return known[0], known[1]
+            if len(self._texts) >= _MEMO:
+                self._texts.clear()
+            known = self._texts[value] = (self._value(value, taken), taken)
+        if not known[1]:
+            return value
+        merge_counts(counts, known[1])
+        return known[0]
 
-    def _list(self, values: tuple[Json, ...] | None, counts: Counts) -> tuple[Json, ...] | None:
-        if not values:
-            return values
-        masked = tuple(self._value(v, counts) for v in values)
-        return values if masked == values else masked
+    def _list(self, values: tuple[Json, ...], counts: Counts) -> tuple[Json, ...]:
+        """System parts and tool definitions, which repeat with every call."""
+        found = []
+        for value in values:
+            key = repr(value)
+            if len(key) > _DEFINITION:
+                found.append(self._value(value, counts))
+                continue
+            known = self._lists.get(key)
+            if known is None:
+                taken: Counts = {}
+                if len(self._lists) >= _DEFINITIONS:
+                    self._lists.clear()
+                known = self._lists[key] = (self._value(value, taken), taken)
+            merge_counts(counts, known[1])
+            found.append(known[0] if known[1] else value)
+        return values if all(map(_is, found, values)) else tuple(found)
 
     def _value(self, value: Any, counts: Counts) -> Any:
-        if value is None or value == "":
-            return value
         masked, found = self._redactor.value(value)
         if found:
             merge_counts(counts, found)
         return masked
 
     def _id(self, value: str | None, counts: Counts) -> str | None:
-        if not value:
+        if not value or self._text(value, {}) == value:
             return value
         masked, found = self._ids.text(value)
         if found:
             merge_counts(counts, found)
         return masked
 
-    def _document(self, document: Document, counts: Counts) -> Document:
-        content = self._value(document.content, counts)
-        return Document(
-            content, document.id, document.score, self._mapping(document.metadata, counts)
+    def _documents(self, documents: tuple[Document, ...], counts: Counts) -> tuple[Document, ...]:
+        found = tuple(
+            Document(
+                self._value(d.content, counts), d.id, d.score, self._mapping(d.metadata, counts)
+            )
+            for d in documents
         )
+        return documents if found == documents else found
 
-    def _link(self, link: Link, counts: Counts) -> Link:
-        return Link(link.trace_id, link.span_id, self._mapping(link.attributes, counts))
+    def _links(self, links: tuple[Link, ...], counts: Counts) -> tuple[Link, ...]:
+        found = tuple(
+            Link(one.trace_id, one.span_id, self._mapping(one.attributes, counts)) for one in links
+        )
+        return links if found == links else found
 
     def _part(self, part: Fault | Guard | Human | Memory, counts: Counts) -> object:
         fields = type(part).__dataclass_fields__
@@ -188,7 +248,11 @@ class Masker:
     def _member(self, value: object, counts: Counts) -> object:
         if isinstance(value, tuple):
             return tuple(self._value(v, counts) for v in value)
-        return self._value(value, counts) if isinstance(value, str) else value
+        return self._text(value, counts) if isinstance(value, str) else value
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
 
 
 def _with(record: T, changes: Mapping[str, object]) -> T:
