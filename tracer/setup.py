@@ -34,6 +34,7 @@ from tracer.threads import Threads
 from waypost import names
 
 _FLUSH_AT_END: Final = 5.0
+_COMPRESSION: Final = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 _HOOKS: Final = "langchain_core.tracers.context"
 
 
@@ -176,9 +177,16 @@ def _set_up(
 
 
 def _otlp(chosen: Options) -> SpanExporter:
+    """OTLP over HTTP, compressed unless the standard variables say otherwise."""
+    from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter(endpoint=chosen.endpoint, headers=dict(chosen.headers) or None)
+    decided = any(name in os.environ for name in _COMPRESSION)
+    return OTLPSpanExporter(
+        endpoint=chosen.endpoint,
+        headers=dict(chosen.headers) or None,
+        compression=None if decided else Compression.Gzip,
+    )
 
 
 def _provider(chosen: Options) -> TracerProvider:

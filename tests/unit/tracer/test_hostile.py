@@ -1,6 +1,7 @@
 """A guest in somebody's process: whatever happens to the tracer, the agent does not notice."""
 
 import asyncio
+import gzip
 import json
 import logging
 import os
@@ -286,7 +287,8 @@ class Sink:
         self.spans: list[Any] = []
 
     def __call__(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        request = ExportTraceServiceRequest.FromString(body)
+        assert handler.headers["content-encoding"] == "gzip"
+        request = ExportTraceServiceRequest.FromString(gzip.decompress(body))
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
