@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+from evaluators.alerts.watch import alert_chores
 from evaluators.chat import ChatModel
 from evaluators.chores import run_chores, store_chores
 from evaluators.clerk import Budget, Clerk
@@ -55,7 +56,7 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
             tell=outbox.tell if outbox else None,
             ask=clerk.ask if clerk else None,
         )
-        chores = store_chores(engine)
+        chores = [*store_chores(engine), *alert_chores(engine, settings)]
         loops: list[Loop] = [lambda stop: run_chores(chores, stop)]
         loops += [part.run for part in (clerk, outbox) if part is not None]
         with _beside(loops, ended):
