@@ -10,6 +10,7 @@ from collector.reading.feedback import feedback_of_record, read_feedback
 from collector.reading.identity import read_identity
 from collector.reading.outcome import read_outcome
 from collector.reading.recall import Recall
+from collector.runs import RunAttributes
 from waypost.assembly.cohort import Cohorts
 from waypost.names import EVENT_EVALUATION, EVENT_FEEDBACK, SPAN_STEP, SPAN_TRAJECTORY
 from waypost.plugins import discover
@@ -121,6 +122,9 @@ def _step(draft: Draft, convention: str) -> Step:
 def _left(draft: Draft) -> dict[str, Json]:
     """The attributes that did not become a payload."""
     taken, shortened = draft.taken, draft.shortened
+    sent = draft.attributes
+    if draft.repeats and isinstance(sent, RunAttributes) and sent.base is not None:
+        return {**sent.base.pairs, **sent}  # nobody made messages of them
     if not taken and not shortened:
         return dict(draft.attributes)
     left = {k: v for k, v in draft.attributes.items() if k not in taken}

@@ -127,7 +127,8 @@ class Masker:
             if len(self._messages) >= _MEMO:
                 self._messages.clear()
             known = self._messages[id(message)] = (message, masked, found)
-        merge_counts(counts, known[2])
+        if known[2]:
+            merge_counts(counts, known[2])
         return known[1]
 
     def _object(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:

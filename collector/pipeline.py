@@ -10,6 +10,7 @@ from collector.masking import Masker
 from collector.metrics import Metrics, notes_of
 from collector.packing import Parcel
 from collector.prices import Prices
+from collector.runs import Runs
 from waypost.assembly import Cohorts
 from waypost.store.projects import Project
 
@@ -43,6 +44,7 @@ class Pipeline:
         self._metrics = metrics
         self._limit = inflated_limit
         self._prices = Prices()
+        self._runs = Runs()
         self._readers: dict[str, Reader] = {}
         self._cohorts: dict[tuple[str, ...], Cohorts] = {}
         self._maskers: dict[tuple[int, str], Masker] = {}
@@ -56,7 +58,7 @@ class Pipeline:
 
     def _spans(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
         project = request.project
-        decoded = decode_traces(body, request.encoding)
+        decoded = decode_traces(body, request.encoding, runs=self._runs)
         reader = self._reader(project)
         cohorts = self._cohorts_of(project)
         masker = self._masker(project, id_key)

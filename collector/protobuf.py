@@ -1,6 +1,7 @@
 """OTLP protobuf messages to plain records."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
@@ -13,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.clean import NUL, Cleaner, Limits
 from collector.decoded import Decoded, DecodedLogs, Refusal, Source, is_ours
+from collector.runs import Run, RunAttributes, Runs
 from collector.salvage import cut, repair
 from waypost.errors import Unreadable
 from waypost.names import SCOPE
@@ -21,12 +23,20 @@ from waypost.records import Event, Json, Link, LogRecord, RawSpan
 _TIME_LIMIT = 2**63
 _SHORT = 4096
 _KEY = 256
+_LARGE = 8_192
+_MOST = 1_024
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 
 
-def read_traces(body: bytes, limits: Limits) -> Decoded:
-    """Every span of an export request; Unreadable when not even its frame can be read."""
+def read_traces(body: bytes, limits: Limits, runs: Runs | None = None) -> Decoded:
+    """Every span of an export request; Unreadable when not even its frame can be read.
+
+    With `runs`, attributes that the trace sent before are recognised and left out: what reads
+    the spans must know of `RunAttributes`.
+    """
+    if runs is not None and len(body) >= _LARGE:
+        return _read_known(body, limits, runs)
     request = ExportTraceServiceRequest()
     found = Decoded()
     try:
@@ -40,6 +50,46 @@ def read_traces(body: bytes, limits: Limits) -> Decoded:
             for span in group.spans:
                 _add_span(span, source, limits, found)
     return found
+
+
+def _read_known(body: bytes, limits: Limits, runs: Runs) -> Decoded:
+    found = Decoded()
+    for group in cut(body):
+        source = _salvaged_source(group.resource, group.scope, limits)
+        for raw in group.items:
+            known = runs.known_in(raw)
+            rest = raw
+            if known is not None:
+                run, at = known
+                rest = raw[:at] + raw[at + len(run.raw) :]
+            span, repaired = _parse(Span, rest)
+            if span is None:
+                found.refused.append(Refusal("malformed or nested too deeply", _id_of(raw)))
+                continue
+            _add_span(span, source, limits, found, repaired=repaired)
+            if repaired or not found.spans or found.spans[-1].span_id != span.span_id.hex():
+                continue
+            whole = _with_run(found.spans[-1], raw, known, runs)
+            if whole is not None:
+                found.spans[-1] = whole
+            elif known is not None:
+                found.spans.pop()
+                _add_span(Span.FromString(raw), source, limits, found)
+    return found
+
+
+def _with_run(
+    span: RawSpan, raw: bytes, known: tuple[Run, int] | None, runs: Runs
+) -> RawSpan | None:
+    """The span with what it repeats; None when that does not come out even."""
+    base, at = known if known is not None else (None, 0)
+    if span.notes or len(span.attributes) + (len(base.pairs) if base else 0) > _MOST:
+        return None
+    values = dict(span.attributes)
+    run = runs.learn(raw, base, at, values)
+    if run is None:
+        return None
+    return replace(span, attributes=RunAttributes(values, base, run))
 
 
 def _salvage_traces(body: bytes, limits: Limits, found: Decoded) -> Decoded:

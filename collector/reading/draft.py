@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from collector.reading.recall import Recall
 from collector.reading.values import as_dict, as_text, as_tokens, parsed
+from collector.runs import RunAttributes
 from waypost.records import Content, Event, Feedback, Json, Kind, Message, RawSpan, Tokens
 
 EMPTY: Final[tuple[object, ...]] = (None, "", (), [], {})
@@ -27,6 +28,7 @@ class Draft:
         self.notes: list[str] = list(span.notes)
         self.read_events: set[int] = set()
         self.lists: object = None
+        self.repeats = isinstance(span.attributes, RunAttributes)
         self._objects: dict[str, dict[str, Json]] = {}
 
     def get(self, *names: str) -> Json:

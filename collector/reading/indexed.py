@@ -8,6 +8,7 @@ from collector.reading.draft import Draft
 from collector.reading.parts import Part, call_part, media_part, response_part, text_part
 from collector.reading.recall import Place
 from collector.reading.values import as_text
+from collector.runs import RunAttributes
 from waypost.records import Json, Message
 
 _FLAT = re.compile(r"(.*?\.)(\d+)\.(.+)", re.DOTALL)
@@ -86,14 +87,47 @@ def _each(pairs: Pairs) -> Iterator[tuple[str, Json]]:
 def read_messages(draft: Draft, field: str, prefix: str, inner: str = "message.") -> None:
     """Fill a field with the messages of one flattened list."""
     groups = groups_of(draft, prefix)
-    if not groups:
+    sent = draft.attributes if isinstance(draft.attributes, RunAttributes) else None
+    if sent is not None and sent.run.prefix == prefix:
+        draft.repeats = False
+        if not draft.has(field):
+            draft.put(field, _grown(draft, sent, groups, inner))
+    elif not groups:
         return
-    if not draft.has(field):
-        found: list[Message] = []
-        for pairs in groups:
-            found += _read_one(draft, pairs, inner)
-        draft.put(field, tuple(found))
+    elif not draft.has(field):
+        draft.put(field, _read_all(draft, groups, inner))
     take_list(draft, prefix)
+
+
+def _grown(
+    draft: Draft, sent: RunAttributes, groups: list[Pairs], inner: str
+) -> tuple[Message, ...]:
+    """What the trace sent before, as it was read then, and what came new with this span."""
+    base = sent.base
+    known: tuple[Message, ...] = ()
+    if base is not None:
+        if base.messages is None:
+            base.messages = _read_all(draft, _grouped(base.pairs), inner)
+        known = base.messages
+    found = known + _read_all(draft, groups, inner)
+    sent.run.messages = found
+    return found
+
+
+def _grouped(pairs: Mapping[str, Json]) -> list[Pairs]:
+    groups: dict[int, Pairs] = {}
+    for key, value in pairs.items():
+        place = split_key(key)
+        if place is not None:
+            groups.setdefault(place[0][1], []).extend((place[1], value))
+    return [groups[index] for index in sorted(groups)]
+
+
+def _read_all(draft: Draft, groups: Iterable[Pairs], inner: str) -> tuple[Message, ...]:
+    found: list[Message] = []
+    for pairs in groups:
+        found += _read_one(draft, pairs, inner)
+    return tuple(found)
 
 
 def _read_one(draft: Draft, pairs: Pairs, inner: str) -> tuple[Message, ...]:

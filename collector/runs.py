@@ -1,0 +1,177 @@
+"""The part of a span that was sent with the span before it, found as bytes and read once.
+
+Clients that flatten a conversation into attributes send all of it with every call. What a trace
+sent before is recognised in the raw span, taken out, and not parsed again.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from waypost.records import Json, Message
+
+_PREFIXES: Final = (b"llm.input_messages.", b"gen_ai.input.messages.", b"gen_ai.prompt.")
+_SMALLEST: Final = 4_096
+_LIMIT: Final = 48 << 20
+_ATTRIBUTE: Final = 0x4A  # field 9 of a span, of bytes
+
+
+class Run:
+    """Consecutive attributes of one flattened list, as bytes, as values and as messages."""
+
+    __slots__ = ("last", "messages", "pairs", "prefix", "raw")
+
+    def __init__(self, prefix: str, raw: bytes, pairs: dict[str, Json], last: int) -> None:
+        self.prefix = prefix
+        self.raw = raw
+        self.pairs = pairs
+        self.last = last
+        self.messages: tuple[Message, ...] | None = None
+
+
+class RunAttributes(dict[str, Json]):
+    """The attributes of a span without those that `base` holds; `run` holds both."""
+
+    __slots__ = ("base", "run")
+
+    def __init__(self, values: dict[str, Json], base: Run | None, run: Run) -> None:
+        super().__init__(values)
+        self.base = base
+        self.run = run
+
+
+class Runs:
+    """The latest run of each trace, bounded in bytes."""
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._known: OrderedDict[bytes, Run] = OrderedDict()
+
+    def known_in(self, raw: bytes) -> tuple[Run, int] | None:
+        """The run of this span's trace, and where in the span it lies."""
+        if len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
+            return None
+        run = self._known.get(raw[2:18])
+        if run is None:
+            return None
+        at = raw.find(run.raw)
+        return (run, at) if at > 0 and _is_boundary(raw, at) else None
+
+    def learn(
+        self, raw: bytes, base: Run | None, start: int, values: dict[str, Json]
+    ) -> Run | None:
+        """The run in a span, after the `base` that was found at `start`; None if there is none."""
+        if base is None:
+            found = _first(raw)
+            if found is None:
+                return None
+            start, prefix = found
+            end = start
+        else:
+            prefix = base.prefix.encode()
+            end = start + len(base.raw)
+        end = _last(raw, end, prefix)
+        name = prefix.decode()
+        fresh = {k: v for k, v in values.items() if k.startswith(name)}
+        indices = [_index(k, len(name)) for k in fresh]
+        before = base.last if base is not None else -1
+        if any(i is None or i <= before for i in indices):
+            return None
+        last = max((i for i in indices if i is not None), default=before)
+        pairs = {**base.pairs, **fresh} if base is not None else fresh
+        run = Run(name, raw[start:end], pairs, last)
+        self._keep(raw[2:18], run)
+        return run
+
+    def _keep(self, trace: bytes, run: Run) -> None:
+        known = self._known.pop(trace, None)
+        self._size += 3 * (len(run.raw) - (len(known.raw) if known else 0))
+        self._known[trace] = run
+        while self._size > self._limit and self._known:
+            _, gone = self._known.popitem(last=False)
+            self._size -= 3 * len(gone.raw)
+
+
+def _index(key: str, start: int) -> int | None:
+    text = key[start : key.find(".", start)]
+    return int(text) if text.isdigit() and len(text) < 5 else None
+
+
+def _first(raw: bytes) -> tuple[int, bytes] | None:
+    """Where the first flattened list of messages begins, and under which name."""
+    prefix = next((p for p in _PREFIXES if p in raw), None)
+    if prefix is None or len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
+        return None
+    at = 0
+    while at < len(raw):
+        end = _end(raw, at)
+        if end is None:
+            return None
+        if _bears(raw, at, prefix):
+            return at, prefix
+        at = end
+    return None
+
+
+def _last(raw: bytes, at: int, prefix: bytes) -> int:
+    """Where the fields that bear this name end."""
+    while at < len(raw) and _bears(raw, at, prefix):
+        end = _end(raw, at)
+        if end is None:
+            return at
+        at = end
+    return at
+
+
+def _bears(raw: bytes, at: int, prefix: bytes) -> bool:
+    """Whether the field here is an attribute whose key begins so."""
+    if raw[at] != _ATTRIBUTE:
+        return False
+    _, start = _length(raw, at + 1)
+    if start < 0 or raw[start : start + 1] != b"\x0a":
+        return False
+    _, key = _length(raw, start + 1)
+    return key > 0 and raw.startswith(prefix, key)
+
+
+def _is_boundary(raw: bytes, at: int) -> bool:
+    """Whether a field begins here: the same bytes might also lie inside a text."""
+    position = 0
+    while position < at:
+        end = _end(raw, position)
+        if end is None:
+            return False
+        position = end
+    return position == at
+
+
+def _end(raw: bytes, at: int) -> int | None:
+    """Where the field that begins here ends; None for kinds that spans do not have."""
+    tag = raw[at]
+    wire = tag & 7
+    if tag & 0x80:
+        return None
+    if wire == 2:
+        length, start = _length(raw, at + 1)
+        return start + length if start > 0 and start + length <= len(raw) else None
+    if wire == 1:
+        return at + 9
+    if wire == 5:
+        return at + 5
+    if wire == 0:
+        _, start = _length(raw, at + 1)
+        return start if start > 0 else None
+    return None
+
+
+def _length(raw: bytes, at: int) -> tuple[int, int]:
+    """A varint and where it ends; -1 for the place when it does not end."""
+    value = shift = 0
+    while at < len(raw) and shift < 64:
+        byte = raw[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    return 0, -1
