@@ -54,6 +54,7 @@ class Masker:
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
         self._lists: dict[str, tuple[Json, Counts]] = {}
+        self._clean: set[tuple[str, Json]] = set()
         self._texts: dict[str, tuple[str, Counts]] = {}
         self._keys: dict[str, bool] = {}
         self._fields: tuple[tuple[str, Callable[[Any, Counts], Any]], ...] = (
@@ -147,13 +148,20 @@ class Masker:
         """A flat mapping such as attributes, entry by entry: most entries repeat."""
         changed: dict[str, Json] = {}
         renamed = False
-        for name, item in value.items():
-            if item is None or item is True or item is False:
+        clean = self._clean
+        for pair in value.items():
+            name, item = pair
+            if item.__hash__ is not None and pair in clean:
                 continue
             masked = self._entry(name, item, counts)
             if masked is not item:
                 changed[name] = masked
-            renamed = renamed or len(name) > _LONG_KEY
+            elif len(name) > _LONG_KEY:
+                renamed = True
+            elif item.__hash__ is not None and not (isinstance(item, str) and len(item) > _SHORT):
+                if len(clean) >= _MEMO:
+                    clean.clear()
+                clean.add(pair)
         whole = {**value, **changed} if changed else value
         return self._renamed(whole, counts) if renamed else whole
 
@@ -172,7 +180,11 @@ class Masker:
             return next(iter(found.values()))
         if isinstance(item, str):
             return self._text(item, counts)
-        if isinstance(item, float) or (isinstance(item, int) and -_CARD < item < _CARD):
+        if (
+            item is None
+            or isinstance(item, float)
+            or (isinstance(item, int) and -_CARD < item < _CARD)
+        ):
             return item
         masked: Json = self._value(item, counts)
         return masked

@@ -28,6 +28,7 @@ class Draft:
         self.notes: list[str] = list(span.notes)
         self.read_events: set[int] = set()
         self.lists: object = None
+        self.read_genai = False
         self.repeats = isinstance(span.attributes, RunAttributes)
         self._objects: dict[str, dict[str, Json]] = {}
 

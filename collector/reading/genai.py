@@ -21,7 +21,10 @@ _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF, Kind.HUMAN)
 
 
 def read(draft: Draft) -> None:
-    """Fill every gap the GenAI names can fill."""
+    """Fill every gap the GenAI names can fill; once is enough for a span."""
+    if draft.read_genai:
+        return
+    draft.read_genai = True
     kind = draft.kind
     if draft.span.events:
         read_events(draft)
