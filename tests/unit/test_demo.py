@@ -19,7 +19,7 @@ def test_the_planted_cohort_fails_and_the_others_seldom_do() -> None:
     made = list(situations(480))
     cell = [s for s in made if (s.prompt, s.model, s.region) == ("v15", HAIKU, "eu")]
     rest = [s for s in made if s not in cell]
-    assert len(cell) >= 40
+    assert len(cell) >= 25
     assert sum(s.kind == "beyond" for s in cell) / len(cell) > 0.3
     assert sum(s.kind == "beyond" for s in rest) / len(rest) < 0.05
     assert sum(s.kind == "injected" for s in made) >= 8

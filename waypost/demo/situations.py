@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage
 from waypost.demo.knowledge import TOPICS, Topic
 
 HOURS = 48
-NEW_PROMPT_HOURS = 11
-POISON_HOURS = 12
+NEW_PROMPT_HOURS = 5.5
+POISON_HOURS = 5
 REGIONS = ("eu", "us", "apac")
 TENANTS = ("north", "south", "west", "east")
 HAIKU, MINI = "claude-haiku-4-5", "gpt-4o-mini"
@@ -47,7 +47,7 @@ def situations(count: int, seed: int = 15) -> Iterator[Situation]:
 
 def _age(chance: random.Random) -> float:
     """More traffic lately, so that the newest prompt has enough of it."""
-    return HOURS * float(chance.random() ** 1.6)
+    return HOURS * float(chance.random() ** 2.2)
 
 
 def _situation(chance: random.Random, number: int, hours_ago: float) -> Situation:
