@@ -62,9 +62,9 @@ class Plan:
 
 
 def plans(now: dt.datetime, runs: int, seed: int = 7) -> list[Plan]:
-    """Runs over two days; prompt v15 goes live six and a half hours before now."""
+    """Runs over two days; prompt v15 goes live ten hours before now."""
     chance = random.Random(seed)
-    live = now - dt.timedelta(hours=6, minutes=30)
+    live = now - dt.timedelta(hours=10)
     made = []
     for i in range(runs):
         at = now - dt.timedelta(seconds=60 + (runs - i) * (46 * 3600 / runs))
@@ -140,8 +140,8 @@ def build(plan: Plan) -> list[Step]:
     run = _Builder(plan)
     start = run.now
     run.add(Kind.PLAN, "plan", 40)
-    run.think("I need the rules before I can answer.",
-              calls=[{"id": "c1", "name": "search_docs", "arguments": {"q": plan.question}}])  # fmt: skip
+    call = {"id": "c1", "name": "search_docs", "arguments": {"q": plan.question}}
+    run.think("I need the rules before I can answer.", calls=[call])
     found = run.add(
         Kind.RETRIEVAL, "search_docs", 900, query=plan.question, data_source="policy handbook",
         documents=tuple(Document(f, f"handbook-{i}", 0.91 - i / 10) for i, f in enumerate(FACTS)),
@@ -185,8 +185,10 @@ def _delegate(run: _Builder) -> None:
         output=(assistant("I compare September with October."),), tokens=Tokens(320, 41),
         cost_usd=0.0011, prompt_version=run.plan.prompt,
     )  # fmt: skip
-    run.add(Kind.TOOL, "compare_months", 500, parent=inner.span_id, agent="payroll agent",
-            tool="compare_months", arguments={"employee": "E-1042"}, result={"difference": -84.2})  # fmt: skip
+    run.add(
+        Kind.TOOL, "compare_months", 500, parent=inner.span_id, agent="payroll agent",
+        tool="compare_months", arguments={"employee": "E-1042"}, result={"difference": -84.2},
+    )  # fmt: skip
 
 
 def judge(run: Trajectory, plan: Plan) -> list[tuple[Step, Score]]:
@@ -299,13 +301,16 @@ def hostile(engine: Engine, *, now: dt.datetime | None = None, project: int = 1)
             name = plan.model[:60]
             ids = scores.evaluator_ids(connection, project, [(name, "1", "code")])
             run = assemble(steps, cohort_keys=KEYS)
-            said = [
-                (step, Score.failed(name, step=step.span_id, evaluator=name, version="1", label=name,
-                                    evidence=(Evidence(step.span_id, name, name, note=name),)))
-                for step in run.steps
-            ]  # fmt: skip
+            said = [(step, _hostile_score(step, name)) for step in run.steps]
             settle(connection, run, said, {name: next(iter(ids.values()))}, project)
     return [trace_id(plan.name) for plan, _ in made]
+
+
+def _hostile_score(step: Step, name: str) -> Score:
+    evidence = (Evidence(step.span_id, name, name, note=name),)
+    return Score.failed(
+        name, step=step.span_id, evaluator=name, version="1", label=name, evidence=evidence
+    )
 
 
 def _spoiled(step: Step, text: str) -> Step:

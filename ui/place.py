@@ -13,6 +13,7 @@ from waypost.store.rates import Window
 
 WINDOW: Final = "24h"
 TRAVELLING: Final = ("project", "win", "env", "until")
+_OF_ONE_SCREEN: Final = ("trace_id", "step", "a", "b", "add", "new", "incident", "dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,19 @@ def chosen_values() -> dict[str, str | None]:
     return found
 
 
-def travelling(**more: str | None) -> dict[str, str]:
-    """The query a link to another screen takes along, and what it adds."""
-    kept = {name: get(name) for name in TRAVELLING if get(name)}
-    return kept | {k: v for k, v in more.items() if v is not None and v != ""}
+def travelling() -> dict[str, str]:
+    """What every screen is asked about."""
+    return {name: get(name) for name in TRAVELLING if get(name)}
+
+
+def along(more: Mapping[str, str | None]) -> dict[str, str]:
+    """The query a link to another screen takes along, and what it adds.
+
+    Filters travel too, though the other screen may not read them: Streamlit writes the new query
+    into the page that is left before it goes, so Back finds only what was taken along.
+    """
+    kept = {name: get(name) for name in st.query_params if name not in _OF_ONE_SCREEN}
+    return {k: v for k, v in {**kept, **more}.items() if v or (v == "" and k.startswith(VALUE))}
 
 
 def with_values(values: Mapping[str, str | None]) -> dict[str, str]:

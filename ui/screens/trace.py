@@ -193,12 +193,11 @@ def _keep(given: dict[str, Any], opened: Opened, trace_id: str) -> None:
 
 
 def _leave(where: str, trace_id: str) -> None:
-    listed = st.session_state.get(LIST) or {"ids": [], "query": {}}
-    ids: list[str] = listed["ids"]
+    ids: list[str] = st.session_state.get(LIST) or []
     if where in ("previous", "next") and trace_id in ids:
         place_in = ids.index(trace_id) + (1 if where == "next" else -1)
         if 0 <= place_in < len(ids):
             go.to_step(ids[place_in], None)
         return
     if where == "list":
-        go.to_query("traces", listed["query"])
+        go.to("traces")

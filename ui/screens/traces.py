@@ -175,8 +175,7 @@ def _table(here: Place, rows: Sequence[Summary]) -> None:
         },
     )
     ids = [row.trace_id for row in rows]
-    query = {k: str(v) for k, v in st.query_params.to_dict().items()}
-    st.session_state[LIST] = {"ids": ids, "query": query}
+    st.session_state[LIST] = ids
     picked = chosen["selection"]["rows"] if chosen else []
     if picked and picked[0] < len(rows):
         row = rows[picked[0]]

@@ -1,0 +1,242 @@
+"""The dashboard as a process on a seeded store, and Debian's Chromium to look at it."""
+
+import datetime as dt
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy.engine import Engine
+
+from tests import seed
+from tests.conftest import ROOT, clone
+from tests.factories import NOW_NS, SECOND, make_run, trace_id
+from waypost.assembly import assemble
+from waypost.records import Reading, Score
+from waypost.roles import Role
+from waypost.store import projects, scores
+from waypost.store.audit import Actor
+from waypost.store.engine import connect
+from waypost.store.ingest import Writer
+from waypost.store.partitions import ensure_days
+
+expect.set_options(timeout=30_000)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE = 30_000
+LONG = "long run"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A dashboard that runs, and what is in its store."""
+
+    url: str
+    database: str
+    engine: Engine
+    traces: list[str]
+    hostile: list[str] = field(default_factory=list)
+    process: "subprocess.Popen[bytes] | None" = None
+
+
+def free_port() -> int:
+    with socket.socket() as given:
+        given.bind(("127.0.0.1", 0))
+        return int(given.getsockname()[1])
+
+
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def dashboard(database: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """`waypost ui` on a free port until the block ends."""
+    port = free_port()
+    given = {**os.environ, "WAYPOST_DATABASE_URL": database, "WAYPOST_UI": str(port), **environment}
+    command = [sys.executable, "-m", "waypost", "ui"]
+    process = subprocess.Popen(command, env=given, cwd=ROOT, stderr=subprocess.PIPE)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url, process)
+        yield url, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1].decode()
+        try:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError("the dashboard did not start in 90 s")
+
+
+def put_long_run(engine: Engine, steps: int = 1000) -> str:
+    """One run of so many steps, two of them judged bad."""
+    turns = steps // 2
+    start = int(dt.datetime.now(dt.UTC).timestamp() - 3600) * SECOND
+    built = make_run(turns, trace=LONG, start=start)
+    day = dt.datetime.fromtimestamp(start / SECOND, dt.UTC).date()
+    ensure_days(engine, [day + dt.timedelta(days=d) for d in (-1, 0, 1)])
+    with Writer(engine).batch() as batch:
+        batch.put(1, [Reading(s) for s in built], now=dt.datetime.now(dt.UTC))
+    run = assemble(built, cohort_keys=seed.KEYS)
+    bad = [run.steps[i] for i in (steps // 2, steps - 100)]
+    said = [(s, Score.failed("wrong", step=s.span_id, evaluator="goal", version="1")) for s in bad]
+    with engine.begin() as connection:
+        ids = scores.evaluator_ids(connection, 1, [("goal", "1", "code")])
+        seed.settle(connection, run, said, {"goal": next(iter(ids.values()))})
+    return trace_id(LONG)
+
+
+@pytest.fixture(scope="session")
+def site(servers: dict[str, str]) -> Iterator[Site]:
+    """A dashboard over 400 runs, a run of 1,000 steps, and a project full of attacks."""
+    for database in clone(servers["18"]):
+        engine = connect(database)
+        traces = [put_long_run(engine), *seed.seed(engine, runs=400)]
+        with engine.begin() as connection:
+            other = projects.create(connection, "hostile", by=Actor("test", "test"))
+        hostile = seed.hostile(engine, project=other.id)
+        with dashboard(database) as (url, process):
+            yield Site(url, database, engine, traces, hostile, process)
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    with sync_playwright() as player:
+        opened = player.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a page did that it should not."""
+
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(
+        viewport={"width": 1440, "height": 1000}, timezone_id="Europe/Paris",
+        permissions=["clipboard-read", "clipboard-write"],
+    )  # fmt: skip
+    made.set_default_timeout(PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: Site) -> Iterator[Page]:
+    """A page; at the end it must have asked nothing of any other host."""
+    opened = context.new_page()
+    watch = watched(opened, site.url)
+    yield opened
+    assert watch.foreign == []
+    assert watch.errors == []
+
+
+def watched(page: Page, url: str) -> Watch:
+    """Notes every request to another host and every script that failed."""
+    watch = Watch()
+    host = url.split("://", 1)[1]
+    ours = (url, f"ws://{host}", "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(ours) else watch.foreign.append(r.url))
+    page.on("pageerror", lambda error: watch.errors.append(str(error)))
+    return watch
+
+
+def location(page: Page) -> str:
+    return str(page.evaluate("location.href"))
+
+
+def replay(page: Page, script: str) -> Any:
+    """Evaluates `script` with `root` as the replay's root, which lies in a shadow tree."""
+    return page.evaluate(
+        """(script) => {
+          const find = (node) => {
+            for (const one of node.querySelectorAll('*')) {
+              if (one.shadowRoot) {
+                const inner = one.shadowRoot.querySelector('.replay') ?? find(one.shadowRoot);
+                if (inner) return inner;
+              }
+            }
+            return null;
+          };
+          const root = find(document);
+          return root ? new Function('root', 'return ' + script)(root) : null;
+        }""",
+        script,
+    )
+
+
+def wait_step(page: Page, wanted: str) -> None:
+    """Until the replay's counter says so, and the pane shows that step."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    seen: Any = None
+    number = wanted.split(" ", maxsplit=1)[0]
+    while time.monotonic() < deadline:
+        seen = replay(
+            page,
+            "[root.querySelector('.bar .count').textContent,"
+            " root.querySelector('.pane .step .count')?.textContent ?? '']",
+        )
+        if (
+            isinstance(seen, list)
+            and seen[0] == wanted
+            and str(seen[1]).startswith(f"step {number} ")
+        ):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the replay is at {seen}, not at {wanted}")
+
+
+def choose_row(page: Page, row: int = 0) -> None:
+    """Tick a row of the first table, which is drawn on a canvas."""
+    table = page.locator('[data-testid="stDataFrame"]').first
+    expect(table.locator("canvas").first).to_be_visible()
+    page.wait_for_timeout(300)
+    table.click(position={"x": 16, "y": 54 + 35 * row}, force=True)
+
+
+def node_module(path: str) -> Path:
+    return ROOT / "node_modules" / path
+
+
+__all__ = [
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "location", "node_module", "replay",
+    "wait_step", "watched",
+]  # fmt: skip

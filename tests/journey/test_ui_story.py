@@ -1,0 +1,80 @@
+"""From something is wrong to the first bad step in four clicks, each with an address."""
+
+from playwright.sync_api import Page, expect
+
+from tests.journey.conftest import Site, choose_row, location, replay, wait_step
+
+CELL = '[data-testid="stVegaLiteChart"] svg'
+
+
+def open_home(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    expect(
+        page.get_by_text("groundedness is failing in v15 · claude-haiku-4-5 · eu")
+    ).to_be_visible()
+    expect(page.locator(CELL).first).to_be_visible()
+
+
+def choose_worst_cell(page: Page) -> None:
+    """Click the planted cell: the flagged one that leads the grid."""
+    page.locator(f"{CELL} text", has_text="▲").first.click(force=True)
+    expect(page.get_by_text("v15 · claude-haiku-4-5 · eu × groundedness")).to_be_visible()
+
+
+def test_the_first_sentence_names_the_failing_cohort(page: Page, site: Site) -> None:
+    open_home(page, site)
+    expect(page.get_by_text("out of line in the last 24 hours")).to_be_visible()
+
+
+def test_one_click_leads_from_the_sentence_to_the_first_bad_step(page: Page, site: Site) -> None:
+    open_home(page, site)
+    page.get_by_role("button", name="Show first bad step").click()
+    expect(page.get_by_text("went wrong first")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert "failed" in str(replay(page, "root.querySelector('.row.chosen').ariaLabel"))
+
+
+def test_a_cell_its_reasons_its_runs_and_one_of_them_in_four_clicks(page: Page, site: Site) -> None:
+    open_home(page, site)
+    choose_worst_cell(page)
+    assert "evaluator=groundedness" in location(page)
+    expect(page.get_by_text("Newest failing runs")).to_be_visible()
+    page.get_by_role("button", name="All ").click()
+    expect(page.get_by_text("failed by groundedness")).to_be_visible()
+    choose_row(page)
+    expect(page.get_by_text("went wrong first")).to_be_visible()
+    page.wait_for_function("location.search.includes('step=')")
+
+
+def test_back_and_forward_keep_the_filter(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/traces?verdict=fail&k.region=eu")
+    expect(page.get_by_text("region is eu")).to_be_visible()
+    choose_row(page)
+    expect(page.get_by_text("went wrong first")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("region is eu")).to_be_visible()
+    assert "verdict=fail" in location(page)
+    page.go_forward()
+    expect(page.get_by_text("went wrong first")).to_be_visible()
+    assert "trace_id=" in location(page)
+
+
+def test_a_link_to_a_cell_opens_it(page: Page, site: Site) -> None:
+    page.goto(
+        f"{site.url}/cohorts?by=prompt_version,model,region&k.prompt_version=v15"
+        "&k.model=claude-haiku-4-5&k.region=eu&evaluator=groundedness"
+    )
+    expect(page.get_by_text("v15 · claude-haiku-4-5 · eu × groundedness")).to_be_visible()
+    expect(page.get_by_text("Newest failing runs")).to_be_visible()
+
+
+def test_a_short_link_opens_a_step(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/t/{site.traces[0]}/77")
+    wait_step(page, "77 / 1000")
+
+
+def test_another_window_changes_the_address_and_the_figures(page: Page, site: Site) -> None:
+    open_home(page, site)
+    page.get_by_role("radio", name="7d").or_(page.get_by_text("7d", exact=True)).first.click()
+    expect(page.get_by_text("last 7 days")).to_be_visible()
+    assert "win=7d" in location(page)

@@ -1,0 +1,101 @@
+"""Every screen that discovery finds draws an empty, a seeded and a hostile store."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+from sqlalchemy.engine import Engine
+
+from tests import seed
+from tests.unit.ui.pages import open_screen, texts
+from ui.screen import Screen, every
+from waypost.roles import Person, Role
+from waypost.store import datasets
+from waypost.store.runs import load
+
+SCREENS = every()
+BY_PATH = [pytest.param(s, id=s.path) for s in SCREENS]
+
+
+@pytest.fixture(autouse=True)
+def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The screens read this test's database."""
+    monkeypatch.setenv("WAYPOST_DATABASE_URL", database)
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def query_of(path: str, traces: list[str]) -> dict[str, str]:
+    """An address under which a screen shows the most."""
+    first, second = [*traces, "", ""][:2]
+    return (
+        {
+            "trace": {"trace_id": first},
+            "compare": {"a": first, "b": second},
+            "datasets": {"add": first},
+            "alerts": {"new": "1"},
+            "cohorts": {"mode": "change"},
+        }.get(path, {})
+        if first
+        else {}
+    )
+
+
+@pytest.mark.parametrize("screen", BY_PATH)
+def test_a_screen_says_which_question_it_answers(screen: Screen) -> None:
+    assert screen.question.endswith((".", "?"))
+    assert screen.path.islower()
+
+
+def test_the_issue_s_screens_are_there() -> None:
+    wanted = {"cohorts", "traces", "trace", "compare", "review", "evaluators", "alerts",
+              "datasets", "settings"}  # fmt: skip
+    assert wanted <= {s.path for s in SCREENS}
+
+
+@pytest.mark.parametrize("screen", BY_PATH)
+def test_a_screen_draws_an_empty_store(screen: Screen, engine: Engine) -> None:
+    page = open_screen(screen.path)
+    assert not page.exception
+    assert texts(page)
+
+
+@pytest.mark.parametrize("screen", BY_PATH)
+def test_a_screen_draws_a_seeded_store(screen: Screen, engine: Engine) -> None:
+    page = open_screen(screen.path, **query_of(screen.path, seed.seed(engine, runs=60)))
+    assert not page.exception
+    assert texts(page)
+
+
+@pytest.mark.parametrize("screen", BY_PATH)
+def test_a_screen_draws_a_hostile_store_without_markdown(screen: Screen, engine: Engine) -> None:
+    traces = seed.hostile(engine)
+    with engine.begin() as connection:
+        run = load(connection, 1, traces[0])
+        assert run is not None
+        by = Person("ana", Role.ADMIN)
+        made = datasets.create(connection, 1, seed.PAYLOADS[0], by=by)
+        datasets.add(connection, 1, made, [run], by=by)
+    page = open_screen(screen.path, win="7d", **query_of(screen.path, traces))
+    assert not page.exception
+    for said in [*page.markdown, *page.caption, *page.subheader, *page.info, *page.warning]:
+        assert "attacker" not in str(said.value)
+    labels = [str(getattr(w, "label", "")) for w in (*page.button, *page.selectbox, *page.expander)]
+    assert not [one for one in labels if "attacker.invalid/" in one or "![" in one or "<" in one]
+
+
+@pytest.mark.parametrize("screen", BY_PATH)
+def test_a_bad_link_is_a_sentence_never_a_traceback(screen: Screen, engine: Engine) -> None:
+    names = ("trace_id", "step", "a", "b", "win", "by", "evaluator", "project", "env", "after",
+             "add", "until", "mode", "incident", "dataset")  # fmt: skip
+    for value in ("", "x", "-1", "0" * 32, "9" * 40, "<b>", "\ud7ff%00"):
+        page = open_screen(screen.path, **dict.fromkeys(names, value), k__model=value)
+        assert not page.exception
+        assert texts(page)
+
+
+def test_screens_are_frozen_records() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SCREENS[0].title = "x"  # type: ignore[misc]  # that is what must fail

@@ -1,0 +1,27 @@
+"""Screens through Streamlit's AppTest: an address in, what stands on the page out."""
+
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+SCRIPT = Path(__file__).with_name("one_screen.py")
+
+
+def open_screen(path: str, **query: str) -> AppTest:
+    """The screen with this query, drawn once."""
+    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    page.session_state["first"] = path
+    for name, value in query.items():
+        page.query_params[name.replace("__", ".")] = value
+    return page.run()
+
+
+def texts(page: AppTest) -> str:
+    """Everything that stands on a page as text."""
+    parts = [*page.text, *page.caption, *page.warning, *page.info, *page.error, *page.subheader]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def frames(page: AppTest) -> list[Any]:
+    return [frame.value for frame in page.dataframe]
