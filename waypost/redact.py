@@ -219,15 +219,26 @@ def _long_words(text: str, replace: Replace) -> str:
     parts: list[str] = []
     end = 0
     for word in patterns.LONG_WORD.finditer(words):
+        if not _may_hold_key(text, word.start(), word.end()):
+            continue
         for match in patterns.VENDOR.finditer(text, word.start(), word.end()):
             parts += [text[end : match.start()], replace("API_KEY", match.group())]
             end = match.end()
     return "".join(parts) + text[end:] if parts else text
 
 
+def _may_hold_key(text: str, start: int, end: int) -> bool:
+    """Whether a vendor's prefix stands where a key could begin in this word."""
+    behind = start + 1 if text[start - 1 : start] == "\\" else start
+    return (
+        text.startswith(patterns.VENDOR_STARTS, start)
+        or text.startswith(patterns.VENDOR_STARTS, behind)
+        or patterns.VENDOR_INSIDE.search(text, start, end) is not None
+    )
+
+
 def _has_stem(text: str) -> bool:
-    lower = text.lower()
-    return any(stem in lower for stem in patterns.SECRET_STEMS) or "bearer" in lower
+    return any(map(text.lower().__contains__, patterns.SECRET_STEMS))
 
 
 def _names_secret(text: str, is_secret: IsSecret) -> bool:
