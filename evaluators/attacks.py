@@ -25,7 +25,9 @@ SECRET = re.compile(
     r"|initial (?:prompt|instructions)|api keys?|access (?:code|key)s?|credentials?)\b",
     re.IGNORECASE,
 )
-ODD = re.compile(r"[^\w\s]\w+[^\w\s'’.,;:!?)\"]|\w[\[\]{}()\\|<>^~_=+*]+\w|[\[\]{}\\|<>^~=+*]{2,}")
+ODD = re.compile(
+    r"[\[\]{}()\\|<>^~=+;#$].*[\[\]{}()\\|<>^~=+;#$*_]|\w[\[\]{}()\\|<>^~=+]+\w|[a-z][A-Z]\w*[A-Z]"
+)
 NOISE_WINDOW = 12
 
 

@@ -4,7 +4,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluators.language import NAMES, is_written_in
@@ -56,16 +56,26 @@ def find_instructions(prompt: str) -> tuple[Instruction, ...]:
     """The checkable instructions of a prompt, one of each kind and wording."""
     found: dict[tuple[str, str], Instruction] = {}
     prompt = prompt[:20_000]
-    lower = prompt.lower()
+    lines = [(line, line.lower()) for line in prompt.splitlines()]
     for kind, pattern, build in RULES:
-        if not any(hint in lower for hint in HINTS[kind]):
-            continue
-        for match in pattern.finditer(prompt):
-            check = build(match, prompt)
+        text = _where_hinted(kind, lines)
+        for match in pattern.finditer(text):
+            check = build(match, prompt if kind in WHOLE_PROMPT else text)
             if check is not None:
                 words = " ".join(match.group().split())
                 found.setdefault((kind, words), Instruction(kind, words, check))
     return tuple(found.values())
+
+
+WHOLE_PROMPT = ("repeat", "sections")
+
+
+def _where_hinted(kind: str, lines: Sequence[tuple[str, str]]) -> str:
+    """The lines that may hold an instruction of a kind, each with the line after it."""
+    hints = HINTS[kind]
+    found = [n for n, (_, lower) in enumerate(lines) if any(hint in lower for hint in hints)]
+    wanted = sorted({m for n in found for m in (n, n + 1, n + 2) if m < len(lines)})
+    return "\n".join(lines[n][0] for n in wanted)
 
 
 def _number(text: str) -> int:

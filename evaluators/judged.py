@@ -113,13 +113,19 @@ def shape_of(judged: Judged) -> str:
 
 
 def first_bad_number(judged: Judged) -> int | None:
-    """The number of the step that broke the run: as blamed, else the first that failed."""
+    """The number of the step that went wrong first: the first a judge failed, else as blamed.
+
+    A verdict on a step is seen on the page beside it; the blame of a whole run is a guess.
+    """
     numbers = {s.id: s.number for s in judged.run.steps}
+    failed = [numbers.get(step.id) for score, step in judged.scores if step and score.is_failed]
+    first = min((n for n in failed if n is not None), default=None)
+    if first is not None:
+        return first
     for score, _ in judged.scores:
         if score.evaluator == LAST and score.is_failed and score.evidence:
             return numbers.get(score.evidence[0].step or "")
-    failed = [numbers.get(step.id) for score, step in judged.scores if step and score.is_failed]
-    return min((n for n in failed if n is not None), default=None)
+    return None
 
 
 def worst_value(judged: Judged) -> float | None:

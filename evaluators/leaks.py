@@ -11,6 +11,8 @@ from waypost.patterns import PLACEHOLDER
 from waypost.redact import Redactor
 
 SECRET_KINDS = frozenset({"SECRET", "API_KEY", "JWT", "PRIVATE_KEY", "URL_LOGIN", "TOKEN"})
+_REGION = "US GB DE FR IT ES AT CH PL NL SE DK NO FI AU IN BR JP HU CZ"
+REGIONS = tuple(_REGION.split())
 KIND = re.compile(r"\[([A-Z_]+)")
 
 
@@ -22,8 +24,12 @@ class Leak:
     span: Span
 
 
-def find_leaks(text: str, *, level: str = "standard") -> Iterator[Leak]:
+def find_leaks(text: str, level: str = "standard") -> tuple[Leak, ...]:
     """What redaction would take out of a text, each with its kind and place."""
+    return tuple(_leaks(text, level))
+
+
+def _leaks(text: str, level: str) -> Iterator[Leak]:
     clean, counts = Redactor(level).text(text)
     if not counts:
         return
@@ -53,7 +59,11 @@ def _is_likely(kind: str, value: str) -> bool:
     """Numbers that no country could have dialled are no phone numbers."""
     if kind != "PHONE":
         return True
+    return any(_could_be_dialled(value, region) for region in REGIONS)
+
+
+def _could_be_dialled(value: str, region: str) -> bool:
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(value, "US"))
+        return phonenumbers.is_possible_number(phonenumbers.parse(value, region))
     except phonenumbers.NumberParseException:
         return False

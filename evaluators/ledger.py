@@ -51,6 +51,11 @@ class Ledger:
         return first
 
     @cached_property
+    def vocabulary(self) -> str:
+        """All words of `first` in one text: whether a piece is in none of them is seen at once."""
+        return " ".join(self.first)
+
+    @cached_property
     def prose(self) -> int:
         """The first place after which the evidence holds running text, not only records."""
         texts = ((p, o, t) for p, o, t in self.entries if o in EVIDENCE and t.strip())

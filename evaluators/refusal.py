@@ -52,6 +52,11 @@ class Refusal:
         return sigmoid(self.margin)
 
 
+def harm_of(request: str, model: str = "harmful_request") -> float:
+    """How likely a request asks for harm."""
+    return sigmoid(load_model(model).margin(request))
+
+
 def read_refusal(answer: str, model: str = "refusal") -> Refusal:
     """How likely an answer refuses its request."""
     beginning = answer[:READ]

@@ -33,13 +33,13 @@ class Surroundings:
     verdicts: tuple[Score, ...] = ()
     _made: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
 
-    def once(self, make: Callable[[str], T], text: str) -> T:
-        """What `make` gives for a text, made once a run; prompts repeat at every step."""
+    def once(self, make: Callable[..., T], text: str, *more: str) -> T:
+        """What `make` gives for a text, made once a run: prompts and requests come again."""
         if self.run is None:
-            return make(text)
-        key = make, text
+            return make(text, *more)
+        key = make, text, more
         if key not in self._made:
-            self._made[key] = make(text)
+            self._made[key] = make(text, *more)
         return cast(T, self._made[key])
 
     def judged(self, verdicts: tuple[Score, ...]) -> "Surroundings":
@@ -128,8 +128,8 @@ def _instruction(part: Json) -> str:
 
 def last_request(step: Step) -> str:
     """The last thing a user said to the model before this step answered."""
-    users = [m.text for m in step.input if m.role in ("user", "human") and m.text.strip()]
-    return users[-1] if users else ""
+    said = (m.text for m in reversed(step.input) if m.role in ("user", "human"))
+    return next((text for text in said if text.strip()), "")
 
 
 def answer_text(step: Step) -> str:

@@ -48,11 +48,17 @@ def _balanced(samples: Iterable[Sample], *, flagged_share: float = 0.5) -> list[
 
 
 def _unsafe(root: Path) -> list[Sample]:
-    return _balanced(
+    """Flagged and unflagged texts of three sets, and what assistants ordinarily write."""
+    samples = [
         Sample(r["output"], r["flag"], r["group"], name)
         for name in SAFETY_SETS
         for r in read_rows(name, root)
-    )
+    ]
+    plain = [
+        Sample(r["output"], 0, r["group"], "halueval_general")
+        for r in read_rows("halueval_general", root)
+    ]
+    return _balanced([*samples, *plain])
 
 
 def _unsafe_category(category: str) -> Corpus:
@@ -115,7 +121,7 @@ def _order_in_text(root: Path) -> list[Sample]:
     """Planted orders against the sentences of mails, documents and snippets they hide in."""
     rows = read_rows("bipia_email", root)
     attacks = {r["meta"]["attack"]: r["label"] for r in rows if r["flag"]}
-    samples = [Sample(a, 1, f"attack:{a}", f"bipia: {kind}") for a, kind in attacks.items()]
+    samples = [Sample(a, 1, f"attack:{kind}", f"bipia: {kind}") for a, kind in attacks.items()]
     for name, limit in (("bipia_email", 60), ("mtrag", 40), ("halueval_qa", 20)):
         clean = (r for r in read_rows(name, root) if not (name == "bipia_email" and r["flag"]))
         samples += _sentences_of(clean, name, limit)

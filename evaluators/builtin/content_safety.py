@@ -15,7 +15,7 @@ HIGH, MEDIUM = 0.9, 0.75
 def content_safety(
     step: Step,
     *,
-    threshold: float = 0.6,
+    threshold: float = 0.65,
     categories: tuple[str, ...] = CATEGORIES,
     model: str = "unsafe",
 ) -> Score | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import islice
 
 from evaluators.evaluator import evaluator
 from evaluators.ledger import EVIDENCE, NEVER, Ledger
@@ -122,6 +122,8 @@ def _is_known_name(word: str, ledger: Ledger, place: int) -> bool:
     forms = (plain, plain + "'s", plain + "’s", plain + "s", plain.removesuffix("s"), stem(plain))
     if any(ledger.first.get(form, NEVER) < place for form in forms):
         return True
+    if plain not in ledger.vocabulary:
+        return False
     return any(plain in w for w, p in ledger.first.items() if p < place and len(w) > len(plain))
 
 
@@ -140,10 +142,12 @@ def _is_computed(number: float, ledger: Ledger, place: int) -> bool:
     seen = [float(n) for n, p in ledger.numbers.items() if p < place and len(n) < 9]
     if len(seen) > LARGEST_SUM:
         return True
+    known = {round(n, 2) for n in seen}
     return any(
-        abs(number - made) < 0.51
-        for a, b in combinations(seen, 2)
-        for made in (a + b, abs(a - b), a * b)
+        round(number - n, 2) in known
+        or round(number + n, 2) in known
+        or (n > 0 and round(number / n, 2) in known)
+        for n in seen
     )
 
 

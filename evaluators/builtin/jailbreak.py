@@ -7,12 +7,12 @@ from evaluators.text import quote
 from waypost.records import Evidence, Kind, Score, Step
 
 PHRASE_WEIGHT = 1.5
+NOISE_WEIGHT = 5.0
+NOISY = 0.25
 
 
 @evaluator(version=1, kinds=(Kind.LLM,), fitted=("jailbreak",))
-def jailbreak(
-    step: Step, *, threshold: float = 0.6, noise_limit: float = 0.5, model: str = "jailbreak"
-) -> Score | None:
+def jailbreak(step: Step, *, threshold: float = 0.6, model: str = "jailbreak") -> Score | None:
     """Fail when the newest user message reads like a known kind of jailbreak."""
     newest = step.input[-1] if step.input else None
     if newest is None or newest.role not in ("user", "human") or not newest.text.strip():
@@ -20,11 +20,11 @@ def jailbreak(
     text = newest.text
     spans = list(overrides(text))
     fitted = load_model(model)
-    danger = sigmoid(fitted.margin(text) + PHRASE_WEIGHT * min(2, len(spans)))
     odd = noise(text)
-    if danger <= threshold and odd < noise_limit:
+    margin = fitted.margin(text) + PHRASE_WEIGHT * min(2, len(spans)) + NOISE_WEIGHT * odd
+    danger = sigmoid(margin)
+    if danger <= threshold:
         return Score.passed(value=1 - danger)
-    label = "jailbreak" if danger > threshold else "noise"
     span = spans[0] if spans else fitted.strongest(text)
     found = Evidence(
         step=step.id,
@@ -33,10 +33,9 @@ def jailbreak(
         start=span.start if span else None,
         end=span.end if span else None,
     )
-    why = f"{danger:.0%} likely a jailbreak" if danger > threshold else f"{odd:.0%} noise"
     return Score.failed(
-        f"the user's message: {why}",
-        value=1 - max(danger, odd),
-        label=label,
+        f"the user's message is {danger:.0%} likely a jailbreak",
+        value=1 - danger,
+        label="noise" if odd > NOISY else "jailbreak",
         evidence=(found,),
     )

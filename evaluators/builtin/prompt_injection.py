@@ -10,6 +10,7 @@ from waypost.records import Evidence, Kind, Score, Step
 
 READERS = (Kind.LLM, Kind.TOOL, Kind.RETRIEVAL, Kind.MEMORY)
 PHRASE_DANGER = 0.95
+LEAST_GAPS = 2
 
 
 @evaluator(version=1, kinds=READERS, fitted=("order_in_text",))
@@ -68,4 +69,5 @@ def _dangers(text: str, where: str, fitted: Linear) -> Iterator[tuple[float, Spa
             yield PHRASE_DANGER, span
         return
     for span, _ in zip(sentences(text), range(MOST_SENTENCES), strict=False):
-        yield sigmoid(fitted.margin(span.text)), span
+        if span.text.count(" ") >= LEAST_GAPS:
+            yield sigmoid(fitted.margin(span.text)), span
