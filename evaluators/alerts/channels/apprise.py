@@ -11,7 +11,7 @@ _DEFAULT_PORT = 443
 @channel(needs=("url",))
 def apprise(notice: Notice, target: Target, out: Outgoing) -> None:
     """Send through an Apprise URL; its host must be one that outgoing requests may reach."""
-    from apprise import Apprise, AppriseAsset
+    from apprise import Apprise, AppriseAsset, NotifyType
 
     service = Apprise.instantiate(target["url"], asset=AppriseAsset(secure_logging=True))
     if service is None:
@@ -28,5 +28,5 @@ def apprise(notice: Notice, target: Target, out: Outgoing) -> None:
             raise ChannelFailed(str(error)) from error
     service.redirects = False
     kind = "success" if notice.is_over else _TYPES.get(str(notice.message.get("severity")), "info")
-    if not service.notify(body=notice.text, title=notice.title, notify_type=kind):
+    if not service.notify(body=notice.text, title=notice.title, notify_type=NotifyType(kind)):
         raise ChannelFailed(f"Apprise could not deliver through channel {target.name!r}.")
