@@ -13,9 +13,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from collector.buffer import Answer, Code
 from collector.decode import Encoding
 from collector.pipeline import LOGS, METRICS
+from collector.tickets import Answer, Code
 
 # google.rpc.Code, and the HTTP status of each.
 INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED = 3, 16, 7

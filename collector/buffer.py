@@ -1,132 +1,314 @@
-"""Bounded intake: requests wait here, are written in groups, and are answered after the commit."""
+"""Bounded batches behind the receivers: one thread reads requests, one commits them in groups."""
 
 import asyncio
+import datetime as dt
+import logging
+import queue
 import threading
 import time
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from collector.pipeline import Request
+from collector.decoded import Refusal
+from collector.door import Door
+from collector.inflate import TooLarge
+from collector.metrics import Complaints, Metrics
+from collector.packing import Parcel
+from collector.pipeline import LOGS, TRACES, Pipeline, Prepared, Request
+from collector.spool import Spool
+from collector.tickets import Answer, Buffer, Busy, Code, Ticket
+from waypost.errors import DiskFull, StoreAway, Unreadable, WaypostError
+from waypost.store.engine import Engine, plainly
+from waypost.store.ingest import Writer, count_intake
 
-_WAIT: Final = 0.02
-
-
-class Code(StrEnum):
-    """How a request ended."""
-
-    OK = "ok"
-    UNREADABLE = "unreadable"
-    TOO_LARGE = "too_large"
-    BUSY = "busy"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the sender is told."""
-
-    code: Code = Code.OK
-    refused: int = 0
-    message: str = ""
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A request that waits for its answer."""
-
-    request: Request
-    size: int
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Answer]"
-
-    def answer(self, answer: Answer) -> None:
-        """Tell the sender, from whichever thread; one that has gone away is told nothing."""
-        try:
-            self.loop.call_soon_threadsafe(self._set, answer)
-        except RuntimeError:  # the loop has closed, and its connections with it
-            return
-
-    def _set(self, answer: Answer) -> None:
-        if not self.future.done():
-            self.future.set_result(answer)
-
-
-class Busy(Exception):
-    """There is no room for this request now."""
+_GROUP_SPANS: Final = 1_000
+_GROUP_SECONDS: Final = 0.02
+_AWAY_SECONDS: Final = 1.0
+_FLUSH_SECONDS: Final = 5.0
+# By name, because only the store knows the driver.
+_FAULTS_OF_DATA: Final = frozenset(
+    {"DataError", "IntegrityError", "ValueError", "TypeError", "OverflowError",
+     "UnicodeEncodeError", "JSONEncodeError", "StatementError"}
+)  # fmt: skip
+_log = logging.getLogger("waypost.collector")
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Bytes in flight, of everybody and of each project, which gets at most half."""
+class Load:
+    """A ticket with what its request came to."""
 
-    limit: int
-    held: int = 0
-    by_project: dict[int, int] = field(default_factory=dict)
-
-    def take(self, project: int, size: int) -> None:
-        """Reserve room; Busy when there is none. One large request alone always finds room."""
-        mine = self.by_project.get(project, 0)
-        if self.held and (self.held + size > self.limit or mine + size > self.limit // 2):
-            raise Busy
-        self.held += size
-        self.by_project[project] = mine + size
-
-    def give_back(self, project: int, size: int) -> None:
-        self.held -= size
-        left = self.by_project.get(project, 0) - size
-        if left > 0:
-            self.by_project[project] = left
-        else:
-            self.by_project.pop(project, None)
+    ticket: Ticket
+    prepared: Prepared
 
 
-class Buffer:
-    """Tickets by project, taken in turns so that a flood does not starve its neighbours."""
+class Intake:
+    """Takes requests from any receiver and answers each once it is safe."""
 
-    def __init__(self, limit: int) -> None:
-        self.ledger = Ledger(limit)
-        self._waiting: OrderedDict[int, deque[Ticket]] = OrderedDict()
-        self._changed = threading.Condition()
-        self._closed = False
-        self.pending = 0
+    def __init__(
+        self,
+        engine: Engine,
+        door: Door,
+        metrics: Metrics,
+        spool: Spool,
+        *,
+        in_flight_limit: int,
+        inflated_limit: int,
+    ) -> None:
+        self._engine = engine
+        self._door = door
+        self._metrics = metrics
+        self.spool = spool
+        self.buffer = Buffer(in_flight_limit)
+        self._pipeline = Pipeline(metrics, inflated_limit=inflated_limit)
+        self._writer = Writer(engine)
+        self._groups: queue.Queue[list[Load] | None] = queue.Queue(maxsize=1)
+        self._complaints = Complaints()
+        self._away_until = 0.0
+        self._flushed = time.monotonic()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._read_forever, name="reader", daemon=True),
+            threading.Thread(target=self._write_forever, name="writer", daemon=True),
+        ]
 
-    def put(self, ticket: Ticket) -> None:
-        """Queue a ticket whose bytes were taken from the ledger."""
-        with self._changed:
-            if self._closed:
-                raise Busy
-            self._waiting.setdefault(ticket.request.project.id, deque()).append(ticket)
-            self.pending += 1
-            self._changed.notify()
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
 
-    def get(self, timeout: float) -> Ticket | None:
-        """The next ticket, of each project in turn; None when none came in time."""
+    def stop(self, timeout: float) -> bool:
+        """Finish what is open; True when everything was answered in time."""
+        self.buffer.close()
+        self._stop.set()
         end = time.monotonic() + timeout
-        with self._changed:
-            while not self._waiting:
-                left = end - time.monotonic()
-                if left <= 0 or (self._closed and not self._waiting):
-                    return None
-                self._changed.wait(left)
-            project, tickets = self._waiting.popitem(last=False)
-            ticket = tickets.popleft()
-            if tickets:
-                self._waiting[project] = tickets
-            return ticket
+        for thread in self._threads:
+            thread.join(max(0.1, end - time.monotonic()))
+        self.spool.close()
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def done(self, ticket: Ticket) -> None:
-        """The ticket was answered; its bytes are free again."""
-        with self._changed:
-            self.pending -= 1
-            self._changed.notify_all()
+    async def submit(self, request: Request, size: int) -> Answer:
+        """The answer to a request, after its commit; `size` was taken from the ledger."""
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(request, size, loop, loop.create_future())
+        try:
+            self.buffer.put(ticket)
+        except Busy:
+            return Answer(Code.BUSY, message="The collector is shutting down; send again.")
+        return await ticket.future
 
-    def close(self) -> None:
-        """Take no more; what waits is still handed out."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+    def _finish(self, ticket: Ticket, answer: Answer) -> None:
+        self.buffer.done(ticket)
+        ticket.answer(answer)
 
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
+    # The reading thread.
+
+    def _read_forever(self) -> None:
+        while True:
+            group = self._gather()
+            if group:
+                self._groups.put(group)
+            elif self.buffer.is_closed:
+                self._groups.put(None)
+                return
+
+    def _gather(self) -> list[Load]:
+        """Requests read until there are enough spans or the first has waited long enough."""
+        ticket = self.buffer.get(0.25)
+        end = time.monotonic() + _GROUP_SECONDS
+        group: list[Load] = []
+        spans = 0
+        while ticket is not None:
+            prepared = self._prepare(ticket)
+            if prepared is not None:
+                group.append(Load(ticket, prepared))
+                spans += prepared.size
+            left = end - time.monotonic()
+            if spans >= _GROUP_SPANS or left <= 0:
+                break
+            ticket = self.buffer.get(left)
+        return group
+
+    def _prepare(self, ticket: Ticket) -> Prepared | None:
+        request = ticket.request
+        try:
+            key = self._door.id_key(request.project.id)
+            return self._pipeline.prepare(request, key)
+        except TooLarge as error:
+            self._finish(ticket, Answer(Code.TOO_LARGE, message=str(error)))
+        except Unreadable as error:
+            self._finish(ticket, Answer(Code.UNREADABLE, message=str(error)))
+        except WaypostError as error:
+            self._finish(ticket, Answer(Code.BUSY, message=str(error)))
+        except Exception as error:  # noqa: BLE001 - one request must not end the thread for all
+            self._complain("read", error)
+            self._finish(ticket, Answer(Code.BUSY, message="The request could not be read now."))
+        return None
+
+    # The writing thread.
+
+    def _write_forever(self) -> None:
+        while True:
+            try:
+                group = self._groups.get(timeout=0.25)
+            except queue.Empty:
+                self._idle()
+                continue
+            if group is None:
+                self._flush_counts(force=True)
+                return
+            self._write(group)
+            self._idle()
+
+    def _write(self, group: list[Load]) -> None:
+        if time.monotonic() < self._away_until:
+            self._keep(group)
+            return
+        started = time.monotonic()
+        try:
+            refused = self._commit([load.prepared.parcel for load in group])
+        except StoreAway as error:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+            self._complain("away", error)
+            self._keep(group)
+        except DiskFull as error:
+            self._complain("full", error)
+            self._refuse_all(group, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever Postgres says, each sender is answered
+            self._complain("write", error)
+            if _is_fault_of_data(error):
+                self._write_apart(group)
+            else:
+                self._refuse_all(group, "Postgres could not take this now; send it again.")
+        else:
+            self._metrics.commit_seconds.observe(time.monotonic() - started)
+            for load, more in zip(group, refused, strict=True):
+                self._accept(load, more)
+
+    def _commit(self, parcels: Sequence[Parcel]) -> list[list[Refusal]]:
+        """Write the parcels in one transaction; what was refused of each."""
+        written = {}
+        refused: list[list[Refusal]] = []
+        known: dict[int, int] = {}
+        with self._writer.batch() as batch:
+            for parcel in parcels:
+                done = batch.put(
+                    parcel.project_id,
+                    parcel.readings,
+                    contents=parcel.contents,
+                    feedback=parcel.feedback,
+                    keep_days=self._door.keep_days(parcel.project_id),
+                )
+                fresh = done.refused[known.get(parcel.project_id, 0) :]
+                known[parcel.project_id] = len(done.refused)
+                refused.append([Refusal(reason, span) for span, reason in fresh])
+                written[parcel.project_id] = done
+        for project, done in written.items():
+            self._metrics.count(project, TRACES, "stored", done.stored)
+            self._metrics.count(project, TRACES, "repeated", done.repeated)
+        return refused
+
+    def _write_apart(self, group: list[Load]) -> None:
+        """A value that Postgres refuses fails its whole group: find it, and store the others."""
+        for load in group:
+            parcel = load.prepared.parcel
+            try:
+                refused = self._commit([parcel])[0]
+            except Exception as error:  # noqa: BLE001 - the same, for one request of the group
+                refused = self._write_spans_apart(parcel, error)
+            self._accept(load, refused)
+
+    def _write_spans_apart(self, parcel: Parcel, error: Exception) -> list[Refusal]:
+        """Store each span of a request that can be stored; the others are refused."""
+        refused: list[Refusal] = []
+        for reading in parcel.readings:
+            try:
+                refused += self._commit([Parcel(parcel.project_id, (reading,))])[0]
+            except Exception:  # noqa: BLE001 - the same, for one span of the request
+                refused.append(Refusal("cannot be stored", reading.step.span_id))
+        if not parcel.readings:
+            refused.append(Refusal(f"cannot be stored: {type(error).__name__}"))
+        return refused
+
+    def _keep(self, group: list[Load]) -> None:
+        """Postgres is away: to the spool, and only then is it acknowledged."""
+        try:
+            self.spool.put([load.prepared.parcel for load in group])
+        except DiskFull as error:
+            self._complain("spool", error)
+            self._refuse_all(group, str(error))
+            return
+        for load in group:
+            parcel = load.prepared.parcel
+            self._metrics.count(parcel.project_id, _signal(load), "spooled", load.prepared.size)
+            self._accept(load, [])
+
+    def _accept(self, load: Load, more: list[Refusal]) -> None:
+        refused = [*load.prepared.refused, *more]
+        project = load.prepared.parcel.project_id
+        for refusal in refused:
+            reason = refusal.reason.partition(" than ")[0]
+            self._metrics.count(project, _signal(load), "refused", 1, reason)
+        message = ""
+        if refused:
+            first = refused[0]
+            message = f"{first.reason} (first span id: {first.span_id or 'none'})"
+        self._finish(load.ticket, Answer(Code.OK, len(refused), message))
+
+    def _refuse_all(self, group: list[Load], message: str) -> None:
+        for load in group:
+            self._finish(load.ticket, Answer(Code.BUSY, message=message))
+
+    def _idle(self) -> None:
+        self._play_spool()
+        self._flush_counts()
+
+    def _play_spool(self) -> None:
+        """Write one segment of the spool, if Postgres answers again."""
+        if not self.spool or time.monotonic() < self._away_until:
+            return
+        try:
+            segments = self.spool.play()
+            for parcels in segments:
+                for start in range(0, len(parcels), 64):
+                    self._commit(parcels[start : start + 64])
+                if self.buffer.pending and not self._stop.is_set():
+                    next(segments, None)  # removes the segment just played
+                    return
+        except (StoreAway, DiskFull):
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+        except Exception as error:  # noqa: BLE001 - a spool that cannot be played must not stop intake
+            self._complain("spool", error)
+            self._away_until = time.monotonic() + 10 * _AWAY_SECONDS
+        finally:
+            self._metrics.spool_corrupt.inc(self.spool.take_corrupt())
+            self._metrics.spool_bytes.set(self.spool.size)
+
+    def _flush_counts(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if now < self._away_until or (not force and now - self._flushed < _FLUSH_SECONDS):
+            return
+        self._flushed = now
+        counts = self._metrics.take_intake()
+        try:
+            with plainly(), self._engine.begin() as connection:
+                for project, found in counts.items():
+                    count_intake(connection, project, found, now=dt.datetime.now(dt.UTC))
+            self._door.note_use()
+        except Exception as error:  # noqa: BLE001 - counts wait; spans do not wait for counts
+            self._metrics.return_intake(counts)
+            self._complain("counts", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """One line a minute and reason; content never goes into a log."""
+        reason = f"{what}: {type(error).__name__}"
+        if self._complaints.due(reason):
+            told = str(error) if isinstance(error, WaypostError) else type(error).__name__
+            _log.warning("collector could not %s: %s", what, told)
+
+
+def _is_fault_of_data(error: Exception) -> bool:
+    return not _FAULTS_OF_DATA.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def _signal(load: Load) -> str:
+    return LOGS if load.ticket.request.signal == LOGS else TRACES

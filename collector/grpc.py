@@ -8,10 +8,10 @@ import grpc
 import grpc.aio
 
 from collector import answers
-from collector.buffer import Answer, Busy, Code
 from collector.decode import Encoding
 from collector.pipeline import LOGS, METRICS, TRACES, Request
 from collector.receiver import Receiver
+from collector.tickets import Answer, Busy, Code
 from collector.tls import Files
 from waypost.errors import NotAllowed, WaypostError
 

@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from collector.intake import Intake
+from collector.buffer import Intake
 from waypost.errors import WaypostError
 from waypost.store.engine import Engine, plainly
 from waypost.store.migrate import check

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from collector.buffer import Answer, Busy, Code
+from collector.buffer import Intake
 from collector.door import Door, secret_in
-from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.pipeline import METRICS, Request
+from collector.tickets import Answer, Busy, Code
 from waypost.store.projects import Project
 
 

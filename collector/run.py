@@ -9,9 +9,9 @@ from typing import Any, Final
 import uvloop
 
 from collector import grpc, tls
+from collector.buffer import Intake
 from collector.door import Door
 from collector.health import Health
-from collector.intake import Intake
 from collector.listener import Listener, bind, make_listener
 from collector.metrics import Metrics
 from collector.receiver import Receiver

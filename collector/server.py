@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from collector import answers
 from collector.answers import HTTP_OF
-from collector.buffer import Answer, Busy, Code
 from collector.decode import Encoding
 from collector.door import NoKey, TooManyWrongKeys
 from collector.health import Health
@@ -22,6 +21,7 @@ from collector.metrics import CONTENT_TYPE
 from collector.pipeline import LOGS, METRICS, TRACES
 from collector.pipeline import Request as Export
 from collector.receiver import Receiver
+from collector.tickets import Answer, Busy, Code
 from waypost.errors import NotAllowed, StoreAway, WaypostError
 from waypost.store.projects import Project
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from collector.buffer import Buffer, Busy, Ledger, Ticket
 from collector.decode import Encoding
 from collector.door import secret_in
 from collector.inflate import TooLarge, inflate
@@ -17,6 +16,7 @@ from collector.metrics import Complaints
 from collector.packing import Parcel
 from collector.pipeline import Request
 from collector.spool import Spool, SpoolFull
+from collector.tickets import Buffer, Busy, Ledger, Ticket
 from waypost.errors import Unreadable
 from waypost.store.projects import Project
 
