@@ -50,7 +50,6 @@ create table cohort_value (
   day date not null,
   key text not null,
   value text not null,
-  admitted boolean not null,
   constraint cohort_value_pkey primary key (project_id, day, key, value)
 );
 """

@@ -1,11 +1,13 @@
 """Cohorts: the values of the declared keys, each combination once, by a small number."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from waypost.canon import canonical, digest
+from waypost.store import cohort_values
 
 _VALUE = 256
 CohortKey = bytes
@@ -22,10 +24,28 @@ def trimmed(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def ids(
+    connection: Connection,
+    project_id: int,
+    wanted: Iterable[Mapping[str, str]],
+    *,
+    day: dt.date | None = None,
+) -> dict[CohortKey, int]:
+    """The ids of these cohorts by `key_of`, made where they are new.
+
+    A key that brings more than 1,000 values a day gives `other` for the rest of them.
+    """
+    asked = {key_of(values): trimmed(values) for values in wanted}
+    today = day or dt.datetime.now(dt.UTC).date()
+    admitted = cohort_values.admit(connection, project_id, list(asked.values()), day=today)
+    counted = {key: key_of(values) for key, values in zip(asked, admitted, strict=True)}
+    found = _ids(connection, project_id, admitted)
+    return {key: found[counted_as] for key, counted_as in counted.items()}
+
+
+def _ids(
     connection: Connection, project_id: int, wanted: Iterable[Mapping[str, str]]
 ) -> dict[CohortKey, int]:
-    """The ids of these cohorts by `key_of`, made where they are new."""
-    by_key = {key_of(values): canonical(dict(trimmed(values))).decode() for values in wanted}
+    by_key = {key_of(values): canonical(dict(values)).decode() for values in wanted}
     keys = sorted(by_key)
     connection.execute(
         sa.text("""

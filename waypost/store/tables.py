@@ -464,7 +464,6 @@ cohort_value = sa.Table(
     _col("day", sa.Date),
     _col("key", sa.Text),
     _col("value", sa.Text),
-    _col("admitted", sa.Boolean),
     _key("cohort_value", "project_id", "day", "key", "value"),
 )
 
