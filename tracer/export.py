@@ -25,6 +25,7 @@ class Exporting(SpanProcessor):
         self._user_spans = options.user_spans
         self._below: set[int] = set()
         self._lock = threading.Lock()
+        self._closed = False
         self.queue: Queue[ReadableSpan] = Queue(
             self._send,
             max_bytes=options.queue_bytes,
@@ -35,7 +36,7 @@ class Exporting(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: otel.Context | None = None) -> None:
         """Remember a span of the user's that hangs below a step."""
-        if not self._user_spans or _is_ours(span):
+        if self._closed or not self._user_spans or _is_ours(span):
             return
         if otel.get_value(NODE, parent_context) is not None and len(self._below) < _FOREIGN:
             with self._lock:
@@ -43,6 +44,8 @@ class Exporting(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span if it is ours or below one of ours."""
+        if self._closed:
+            return
         if not _is_ours(span):
             span_id = span.context.span_id if span.context else 0
             if span_id not in self._below:
@@ -64,6 +67,10 @@ class Exporting(SpanProcessor):
             self.queue.put(marker, size_of(attributes))
 
     def shutdown(self) -> None:
+        """Send what is left; a provider keeps its processors, so from now on this one is idle."""
+        if self._closed:
+            return
+        self._closed = True
         self.queue.close()
         self._exporter.shutdown()
 

@@ -22,6 +22,7 @@ from tracer.who import complete, who_of
 from waypost import names
 
 _PLAIN: Final = ("LangGraph", "Runnable", "ChatPromptTemplate", "PromptTemplate")
+_MANY: Final = 512
 _GONE: Final = ("GeneratorExit", "CancelledError")
 
 
@@ -33,6 +34,7 @@ class StepHandler(BaseCallbackHandler):
     def __init__(self, recorder: Recorder, humans: Humans) -> None:
         self.enabled = True
         self.runs: dict[UUID, Node] = {}
+        self.skipped: set[UUID] = set()
         self.recorder = recorder
         self.humans = humans
         self.tools = tools.Tools(recorder)
@@ -49,7 +51,7 @@ class StepHandler(BaseCallbackHandler):
         tags: list[str] | None = None, metadata: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """A chain, a graph or a node begins."""
-        if not self.enabled:
+        if not self.enabled or self._skips(run_id, parent_run_id):
             return
         metadata = metadata or {}
         name = kwargs.get("name") or _class_name(serialized)
@@ -74,6 +76,7 @@ class StepHandler(BaseCallbackHandler):
         agent = metadata.get("lc_agent_name") or (None if name.startswith(_PLAIN) else name)
         root = self.recorder.begin(name, agent=agent, who=who_of(metadata))
         if root is None:
+            self.skipped.add(run_id)
             return
         if type(inputs).__name__ == "Command":
             root.scope.trajectory.resume = getattr(inputs, "resume", None)
@@ -82,7 +85,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A chain, a graph or a node has ended."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is None:
             return
         if node.kind == "middleware":
@@ -93,7 +96,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A chain, a graph or a node has failed, waits, or was left."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is None:
             return
         if is_pause(error):
@@ -124,6 +127,7 @@ class StepHandler(BaseCallbackHandler):
         if waits:
             self.humans.save(node)
         self.recorder.finish_root(node, status=status, error=fault)
+        self._prune()
 
     def _verdict(
         self, error: BaseException | None, waits: bool
@@ -145,13 +149,14 @@ class StepHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """A chat model is asked."""
-        if not self.enabled:
+        if not self.enabled or self._skips(run_id, parent_run_id):
             return
         batch = messages[0] if messages else []
         parent = self._parent(parent_run_id) or self.loops.of_messages(batch)
         own = parent is None
         parent = parent or self._root("chat", metadata)
         if parent is None:
+            self.skipped.add(run_id)
             return
         if parent.scope.guarded:
             self.guards.release(parent.scope, batch)
@@ -169,12 +174,13 @@ class StepHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """A text model is asked."""
-        if not self.enabled:
+        if not self.enabled or self._skips(run_id, parent_run_id):
             return
         parent = self._parent(parent_run_id)
         own = parent is None
         parent = parent or self._root("chat", metadata)
         if parent is None:
+            self.skipped.add(run_id)
             return
         node = self.models.start_text(
             parent, prompts, metadata=metadata or {},
@@ -196,7 +202,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has answered."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is not None:
             self.models.end(node, response)
             self.loops.answered(node)
@@ -204,7 +210,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has failed, or was left by whoever read its stream."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is None:
             return
         if type(error).__name__ in _GONE:
@@ -223,7 +229,7 @@ class StepHandler(BaseCallbackHandler):
         inputs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """A tool begins to run."""
-        if not self.enabled:
+        if not self.enabled or self._skips(run_id, parent_run_id):
             return
         name = (serialized or {}).get("name") or kwargs.get("name") or "tool"
         call_id = kwargs.get("tool_call_id")
@@ -231,6 +237,7 @@ class StepHandler(BaseCallbackHandler):
         own = parent is None
         parent = parent or self._root(name, metadata)
         if parent is None:
+            self.skipped.add(run_id)
             return
         node = self.tools.invalid(parent, inputs) if tools.is_invalid(name) else None
         node = node or self.tools.start(
@@ -242,7 +249,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool has returned."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is not None:
             self.tools.end(node, output)
             self.loops.ended(node, None, None)
@@ -250,7 +257,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool has raised, or waits for a person."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is None:
             return
         if is_pause(error):
@@ -270,12 +277,13 @@ class StepHandler(BaseCallbackHandler):
         tags: list[str] | None = None, metadata: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """A retriever is asked."""
-        if not self.enabled:
+        if not self.enabled or self._skips(run_id, parent_run_id):
             return
         parent = self._parent(parent_run_id)
         own = parent is None
         parent = parent or self._root("retrieval", metadata)
         if parent is None:
+            self.skipped.add(run_id)
             return
         source = kwargs.get("name") or _class_name(serialized) or "retriever"
         node = self.recorder.start_step(parent, "retrieval", source, "retrieval")
@@ -287,7 +295,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """A retriever has answered."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is not None:
             found = extract.documents_of(documents)
             node.draft.put(names.RETRIEVAL_DOCUMENTS, self.recorder.content.json(found))
@@ -297,7 +305,7 @@ class StepHandler(BaseCallbackHandler):
     @shielded
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """A retriever has failed."""
-        node = self.runs.pop(run_id, None)
+        node = self._ended(run_id)
         if node is not None:
             fault = self.recorder.error_of(error)
             self.recorder.finish_step(node, error=fault)
@@ -338,9 +346,34 @@ class StepHandler(BaseCallbackHandler):
         here = current()
         return None if here is node.anchor else node.context
 
+    def _skips(self, run_id: UUID, parent: UUID | None) -> bool:
+        """Whether a run belongs to one that is not recorded: not sampled, or suppressed."""
+        if not self.skipped:
+            return False
+        if parent is None:
+            config = var_child_runnable_config.get()
+            parent = getattr(config.get("callbacks") if config else None, "parent_run_id", None)
+        if parent not in self.skipped:
+            return False
+        self.skipped.add(run_id)
+        return True
+
+    def _ended(self, run_id: UUID) -> Node | None:
+        if self.skipped:
+            self.skipped.discard(run_id)
+        return self.runs.pop(run_id, None)
+
+    def _prune(self) -> None:
+        """Forget runs whose own end never came, once their trajectory is over."""
+        if len(self.runs) > _MANY:
+            for run_id, node in list(self.runs.items()):
+                if not node.scope.trajectory.alive:
+                    self.runs.pop(run_id, None)
+
     def forget_open(self) -> None:
         """In a forked child: what is open belongs to the parent."""
         self.runs.clear()
+        self.skipped.clear()
         self.loops.forget_open()
 
     # --- parents ---

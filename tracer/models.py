@@ -8,7 +8,7 @@ from tracer import extract
 from tracer.history import Delta, Entry
 from tracer.payload import Draft, Piece
 from tracer.recorder import Recorder
-from tracer.run import Call, Failed, Node, Scope, Withheld
+from tracer.run import Call, Failed, Node, Scope, Withheld, who_here
 from tracer.tools import Tools
 from waypost import names
 from waypost.redact import merge_counts
@@ -92,7 +92,7 @@ class Models:
     def _route(
         self, attributes: dict[str, Any], scope: Scope, model: str | None, failed: Failed | None
     ) -> None:
-        route = scope.trajectory.who.route
+        route = who_here(scope.trajectory).route
         if failed is not None:
             attributes[names.ATTEMPT] = failed.attempt + 1
             if tried := list(dict.fromkeys(m for m in failed.models if m != model)):
@@ -139,7 +139,7 @@ class Models:
             )
 
     def _prompt(self, draft: Draft, parent: Node, system: list[Any]) -> None:
-        who, scope = parent.scope.trajectory.who, parent.scope
+        who, scope = who_here(parent.scope.trajectory), parent.scope
         name, version = who.prompt_name, who.prompt_version
         if not (name or version) and (prompt := parent.prompt or scope.prompt):
             name, version = prompt

@@ -207,3 +207,9 @@ def current() -> Node | None:
     if isinstance(node, Node) and node.scope.trajectory.alive:
         return node
     return None
+
+
+def who_here(trajectory: Trajectory) -> Who:
+    """What is said of a run at this place: the innermost `tracer.context` over the whole run's."""
+    inner = otel.get_value(WHO)
+    return inner.over(trajectory.who) if isinstance(inner, Who) else trajectory.who

@@ -199,3 +199,48 @@ def test_a_sampler_that_says_no_costs_nothing_and_loses_nothing(
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: off)
     assert agent(off).invoke(QUESTION)["messages"][-1].content == "b c d"
     assert spans() == []
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_a_run_is_sampled_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, spans: Spans, way: str
+) -> None:
+    """A child of a run that was not sampled must not become a root of its own."""
+    from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+    class FirstNot(Sampler):
+        seen = 0
+
+        def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+            self.seen += 1
+            decision = Decision.DROP if self.seen == 1 else Decision.RECORD_AND_SAMPLE
+            return SamplingResult(decision)
+
+        def get_description(self) -> str:
+            return "the first one not"
+
+    mine = TracerProvider(sampler=FirstNot(), shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: mine)
+    one = agent(mine)
+    if way == "invoke":
+        one.invoke(QUESTION)
+    else:
+        asyncio.run(one.ainvoke(QUESTION))
+    assert [s for s in spans() if value(s, names.STEP)] == []
+    one.invoke(QUESTION)
+    assert len([s for s in spans() if value(s, names.STEP)]) == 3
+
+
+def test_a_processor_that_is_off_stays_silent(
+    provider: TracerProvider, record: Any, caplog: Any
+) -> None:
+    import tracer
+
+    first = record()
+    agent(provider).invoke(QUESTION)
+    before = len(first())
+    tracer.uninstrument()
+    second = record()
+    agent(provider).invoke(QUESTION)
+    assert len(second()) == before
+    assert "dropped" not in caplog.text

@@ -211,3 +211,26 @@ run(outer) final=2 steps=2
   1 plan
     2 llm scripted t1 in=1"""
     )
+
+
+def test_a_context_inside_of_a_run_holds_for_its_models(spans: Spans) -> None:
+    model = Scripted(script=[says("x")])
+    with tracer.context(route="slow", session="s"), tracer.trajectory("outer"):
+        with tracer.context(route="fast", prompt=("writer", "v2")):
+            model.invoke("hi")
+        model.invoke("hi")
+    first, second = steps(spans())
+    assert (value(first, names.ROUTE), value(first, names.PROMPT_NAME)) == ("fast", "writer")
+    assert (value(second, names.ROUTE), value(second, names.PROMPT_NAME)) == ("slow", None)
+    assert value(second, names.SESSION) == "s"
+
+
+def test_many_runs_leave_nothing_behind(spans: Spans) -> None:
+    model = Scripted(script=[says("x")])
+    for _ in range(20):
+        model.invoke("hi")
+    recording = tracer.setup.PROCESS.recording
+    assert recording is not None
+    assert recording.handler.runs == {}
+    assert recording.handler.skipped == set()
+    assert recording.recorder.roots == {}
