@@ -35,7 +35,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     data = tmp_path_factory.mktemp("pg")
     with EmbeddedPostgres(data, buffers_mb=128, fsync=False) as embedded:
         found = {"18": embedded.url}
-        debian = Debian15.start(tmp_path_factory.mktemp("pg15"))
+        debian = Debian15.start()
         if debian is not None:
             found["15"] = debian.url
         for url in found.values():

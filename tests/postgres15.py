@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,44 +13,37 @@ BIN = Path("/usr/lib/postgresql/15/bin")
 
 @dataclass(frozen=True)
 class Debian15:
-    """A running cluster below a test's folder."""
+    """A running cluster in a folder of its own."""
 
     folder: Path
     url: str
 
     @classmethod
-    def start(cls, folder: Path) -> "Debian15 | None":
+    def start(cls) -> "Debian15 | None":
         """A cluster of its own, or None where Postgres 15 is not installed."""
         if not (BIN / "initdb").exists():
             return None
-        socket = Path("/tmp") / f"waypost-pg15-{os.getpid()}"
-        for path in (folder, socket):
-            path.mkdir(exist_ok=True, mode=0o700)
-            _give(path)
-        _open_parents(folder)
+        # Not below pytest's own folder, which it keeps closed to the server's user; and short,
+        # because the path of a socket must be.
+        folder = Path(tempfile.mkdtemp(prefix="waypost-pg15-"))
+        _give(folder)
         data = folder / "data"
         _run("initdb", "-D", str(data), "-U", "waypost", "--auth=trust", "-E", "UTF8", "--locale=C")
-        options = f"-k {socket} -c listen_addresses='' -c fsync=off -c timezone=UTC"
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c timezone=UTC"
         _run(
             "pg_ctl", "start", "-D", str(data), "-w", "-s", "-l", str(folder / "log"), "-o", options
         )
-        return cls(folder, f"postgresql:///postgres?host={socket}&user=waypost")
+        return cls(folder, f"postgresql:///postgres?host={folder}&user=waypost")
 
     def stop(self) -> None:
         _run("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", "immediate", "-s")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _give(path: Path) -> None:
     if os.geteuid() == 0:
         entry = pwd.getpwnam("postgres")
         os.chown(path, entry.pw_uid, entry.pw_gid)
-
-
-def _open_parents(folder: Path) -> None:
-    """pytest's own folders are closed to others; the server's user must pass through them."""
-    for parent in list(folder.parents)[:3]:
-        if parent.owner() == pwd.getpwuid(os.geteuid()).pw_name and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
 
 
 def _run(program: str, *arguments: str) -> None:
