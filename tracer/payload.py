@@ -264,7 +264,12 @@ def represent(value: object) -> str:
 
 
 def _key(name: object) -> str:
-    return name if isinstance(name, str) else represent(name)
+    """A name as JSON writes it."""
+    if isinstance(name, str):
+        return _encodable(name)
+    if name is None or isinstance(name, bool | int):
+        return json.dumps(name)
+    return represent(name)
 
 
 def _encodable(text: str) -> str:
