@@ -348,3 +348,110 @@ def test_start_markers_are_sent_before_the_end(record: Any) -> None:
     assert marker.context == step.context
     assert marker.start_time == marker.end_time == step.start_time
     assert value(marker, names.TOOL_ARGUMENTS) == '{"q":1}'
+
+
+def test_a_cancelled_stream_is_abandoned(spans: Spans) -> None:
+    class Slow(Scripted):
+        """Never gets to its second word."""
+
+        async def _astream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+            from langchain_core.messages import AIMessageChunk
+            from langchain_core.outputs import ChatGenerationChunk
+
+            yield ChatGenerationChunk(message=AIMessageChunk(content="one "))
+            await asyncio.sleep(60)
+
+    async def cancelled() -> list[str]:
+        seen: list[str] = []
+
+        async def read() -> None:
+            async for chunk in Slow(streams=True).astream("hi"):
+                seen.append(str(chunk.content))
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return seen
+
+    assert asyncio.run(cancelled()) == ["one "]
+    assert tree(spans()) == "run() !abandoned steps=1\n  1 llm scripted t1 !abandoned"
+
+
+def test_switching_off_in_the_middle_of_a_run_does_not_hurt_it(spans: Spans) -> None:
+    @tool
+    def switch_off() -> str:
+        """Somebody uninstruments."""
+        tracer.uninstrument()
+        return "off"
+
+    script = [says("", call("switch_off", "c1")), says("done")]
+    assert support(*script, tools=[switch_off]).invoke(QUESTION)["messages"][-1].content == "done"
+
+
+def test_a_hand_off_to_another_node_is_a_plain_tool(spans: Spans) -> None:
+    @tool
+    def transfer_to_billing() -> Any:
+        """Hand over."""
+        return Command(goto="billing", graph=Command.PARENT, update={"messages": []})
+
+    inner = create_agent(
+        Scripted(script=[says("", call("transfer_to_billing", "c1"))]), [transfer_to_billing]
+    )
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("front", inner)
+    graph.add_node("billing", lambda s: {"messages": [AIMessage("billing here")]})
+    graph.add_edge(START, "front")
+    graph.add_edge("billing", END)
+    out = graph.compile(name="desk").invoke(QUESTION)
+    assert out["messages"][-1].content == "billing here"
+    found = spans()
+    assert len(roots(found)) == 1
+    assert [value(s, names.TOOL_NAME) for s in steps(found)] == [None, "transfer_to_billing"]
+    assert all(s.status.is_ok or s.status.is_unset for s in found)
+
+
+def test_a_classic_tool_with_one_text_is_matched_to_its_call(spans: Spans) -> None:
+    from langchain_core.tools import Tool
+
+    single = Tool(name="search", description="Search.", func=lambda q: f"found {q}")
+    model = Scripted(script=[says("", call("search", "c1", __arg1="boats"))]).bind_tools([single])
+    model.invoke("hi")
+    single.invoke("boats")
+    assert value(steps(spans())[-1], names.TOOL_CALL_ID) == "c1"
+    assert len({value(s, names.TRAJECTORY_ID) for s in spans()}) == 1
+
+
+def test_a_graph_without_model_ends_with_its_steps(spans: Spans) -> None:
+    @tool
+    def direct(q: str) -> str:
+        """Answers itself."""
+        return q.upper()
+
+    RunnableLambda(lambda q: direct.invoke({"q": q})).invoke("x")
+    assert tree(spans()) == "run() steps=1\n  1 tool direct t1"
+
+
+def test_hostile_metadata_is_ignored(spans: Spans) -> None:
+    metadata: Any = {
+        "session_id": object(), "user_id": True, "cohort": "not a map", "route": "",
+        "cohort.region": "eu", "prompt_name": 7,
+    }  # fmt: skip
+    (RunnableLambda(lambda x: x) | Scripted(script=[says("x")])).invoke("q", {"metadata": metadata})
+    (step,) = steps(spans())
+    assert value(step, names.SESSION) is None
+    assert value(step, names.USER) is None
+    assert value(step, f"{names.COHORT}region") == "eu"
+    assert value(step, names.PROMPT_NAME) == "7"
+
+
+def test_cohorts_are_bounded(spans: Spans) -> None:
+    cohort = {f"k{n}" + "x" * 100: "v" * 1000 for n in range(40)}
+    with tracer.context(cohort=cohort):
+        Scripted(script=[says("x")]).invoke("hi")
+    found = {
+        k: v for k, v in (steps(spans())[0].attributes or {}).items() if k.startswith(names.COHORT)
+    }
+    assert len(found) == 16
+    assert all(len(k) <= 64 + len(names.COHORT) and len(str(v)) == 256 for k, v in found.items())
