@@ -95,26 +95,6 @@ class Cleaner:
         self.note("depth_cut")
         return "…"
 
-    def plain(self, value: object, depth: int = 0, where: str = "value") -> Json:
-        """Any decoded value as clean JSON."""
-        if isinstance(value, str):
-            return self.text(value, where)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, int | float):
-            return self.number(value)
-        if isinstance(value, bytes):
-            return self.data(value, where)
-        if depth >= self.limits.depth:
-            return self.too_deep()
-        if isinstance(value, dict):
-            return {
-                self.key(str(k)): self.plain(v, depth + 1, where) for k, v in list(value.items())
-            }
-        if isinstance(value, list | tuple):
-            return [self.plain(v, depth + 1, where) for v in value]
-        return self.text(str(value), where)
-
 
 def number_text(value: float) -> str:
     """How OTLP writes the numbers that JSON cannot."""

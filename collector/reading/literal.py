@@ -89,14 +89,19 @@ def _word(text: str, at: int, depth: int) -> tuple[Json, int]:
 
 def _call(text: str, at: int, depth: int) -> tuple[Json, int]:
     """A record such as AIMessage(content='…'): its named fields."""
-    found, at = _fields(text, at, depth)
-    while not text.startswith(")", at):
+    found: dict[str, Json] = {}
+    while True:
         at = _skip(text, at)
-        if text.startswith((",", " "), at):
+        if text.startswith(")", at):
+            return found, at + 1
+        match = _FIELD.match(text, at)
+        if match is not None:
+            value, at = _value(text, match.end(), depth + 1)
+            found.setdefault(match["name"], value)
+        elif text.startswith(",", at):
             at += 1
-        elif not text.startswith(")", at):
+        else:
             _, at = _value(text, at, depth + 1)
-    return dict(found), at + 1
 
 
 def _collection(text: str, at: int, depth: int) -> tuple[Json, int]:

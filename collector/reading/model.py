@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from collector.reading.draft import Draft
-from collector.reading.values import as_list, as_number, as_text, parsed
+from collector.reading.values import as_number, as_text, parsed
 from waypost.records import Json
 
 _FINISH: Final[Mapping[str, str]] = {
@@ -92,8 +92,3 @@ def instructions_of(value: Json) -> tuple[Json, ...] | None:
     if isinstance(value, dict):
         return (value,)
     return tuple(value) if isinstance(value, list) else None
-
-
-def first_of(value: Json) -> Json:
-    found = as_list(value)
-    return found[0] if found else None
