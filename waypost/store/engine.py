@@ -67,6 +67,13 @@ def _known(error: DBAPIError) -> StoreAway | DiskFull | None:
     return None
 
 
+def limit_time(connection: Connection, *, seconds: int = 15) -> None:
+    """Let no statement of this transaction run longer."""
+    connection.execute(
+        sa.text("select set_config('statement_timeout', :limit, true)"), {"limit": f"{seconds}s"}
+    )
+
+
 def server_version(connection: Connection) -> int:
     """The server's major version; BadSetting below the oldest that Waypost supports."""
     number = connection.execute(sa.text("show server_version_num")).scalar_one()

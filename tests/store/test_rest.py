@@ -1,0 +1,229 @@
+"""The REST interface: closed by default, by key and scope, paged by keys, true to its words."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+import sqlalchemy as sa
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy.engine import Engine
+from starlette.testclient import TestClient
+
+from collector.api import app
+from collector.api.access import ScopedRoute, router
+from collector.api.application import LIMIT
+from tests.planted import Planted, count_all, plant, verdict_of
+from waypost.store import incidents, keys, projects
+from waypost.store.audit import Actor
+from waypost.store.incidents import Member
+from waypost.store.partitions import ensure_days
+
+NOW = dt.datetime.now(dt.UTC)
+ME = Actor("someone", "test")
+CLOSED = {"/docs", "/openapi.json"}
+
+
+class Api:
+    """The application over a seeded store, and a key for each scope."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        ensure_days(engine, [NOW.date() + dt.timedelta(days=n) for n in range(-3, 2)])
+        runs = [
+            Planted(f"run {n}", NOW - dt.timedelta(minutes=n), {"region": "eu", "model": "haiku"},
+                    {"safe": verdict_of(n % 3 == 0)}, errors=n % 2)
+            for n in range(25)
+        ]  # fmt: skip
+        with engine.begin() as connection:
+            plant(connection, runs, now=NOW)
+            count_all(connection)
+            self.keys = {
+                scope: keys.create(connection, 1, scope, by=ME, scopes=[scope])[1]
+                for scope in keys.SCOPES
+            }
+            other = projects.create(connection, "other", by=ME)
+            self.keys["other"] = keys.create(connection, other.id, "o", by=ME, scopes=["admin"])[1]
+        self.trace = runs[0].trace
+        self.app = app(engine)
+        self.client = TestClient(self.app, raise_server_exceptions=True)
+
+    def get(self, path: str, key: str = "read", **query: Any) -> Any:
+        return self.client.get(path, params=query, headers={"x-api-key": self.keys[key]})
+
+    def send(self, method: str, path: str, key: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.keys[key]}"}
+        return self.client.request(method, path, json=body, headers=headers)
+
+    def incident(self) -> int:
+        with self.engine.begin() as connection:
+            made = incidents.open_one(
+                connection, 1, rule_id=1, rule="r", mode="rate", now=NOW, since=NOW, notify_at=NOW
+            )
+            incidents.join(connection, made, Member(("eu",), NOW, None, NOW, 5, 10, 0.05), now=NOW)
+        return made
+
+
+@pytest.fixture
+def api(engine: Engine) -> Iterator[Api]:
+    found = Api(engine)
+    with found.client:
+        yield found
+
+
+def routes_of(made: FastAPI) -> list[Any]:
+    inner = [r for route in made.routes for r in _inside(route)]
+    return [r for r in inner if getattr(r, "path", None) not in CLOSED]
+
+
+def _inside(route: Any) -> list[Any]:
+    included = getattr(route, "original_router", None)
+    return [route] if included is None else list(included.routes)
+
+
+def test_every_route_declares_a_scope(engine: Engine) -> None:
+    found = routes_of(app(engine))
+    assert len(found) >= 20
+    assert all(isinstance(r, ScopedRoute) and r.scope_needed in keys.SCOPES for r in found)
+
+
+def test_a_route_without_a_scope_answers_nobody(api: Api) -> None:
+    loose = router()
+
+    @loose.get("/loose")
+    def _loose() -> dict[str, str]:
+        return {"secret": "told"}
+
+    api.app.include_router(loose)
+    answer = api.get("/loose", key="admin")
+    assert (answer.status_code, "told" in answer.text) == (403, False)
+
+
+def test_without_a_good_key_nothing_is_told(api: Api, engine: Engine) -> None:
+    for path, methods in api.app.openapi()["paths"].items():
+        for method in methods:
+            for headers in ({}, {"x-api-key": "wp_wrong"}):
+                answer = api.client.request(method, path, headers=headers)
+                assert (path, answer.status_code) == (path, 401)
+    with engine.begin() as connection:
+        keys.revoke(connection, 1, 2, by=ME)
+    assert api.get("/cohorts").status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path", "key"), [
+    ("GET", "/cohorts", "write"), ("POST", "/feedback", "read"), ("PUT", "/rules/a", "read"),
+    ("PUT", "/rules/a", "write"), ("DELETE", "/rules/a", "read"),
+    ("POST", "/incidents/1/acknowledge", "read"),
+])  # fmt: skip
+def test_a_key_without_the_scope_is_refused(api: Api, method: str, path: str, key: str) -> None:
+    assert api.send(method, path, key, {"name": "a", "rule": {}}).status_code == 403
+
+
+def test_another_project_sees_nothing(api: Api) -> None:
+    made = api.incident()
+    assert api.get("/trajectories", key="other").json()["items"] == []
+    for path in (f"/trajectories/{api.trace}", f"/incidents/{made}"):
+        assert api.get(path, key="other").status_code == 404
+    assert api.send("POST", f"/incidents/{made}/acknowledge", "other").status_code == 404
+
+
+def test_pages_join_without_gap_or_double(api: Api) -> None:
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = api.get("/trajectories", most=7, **({"cursor": cursor} if cursor else {})).json()
+        seen += [t["trace_id"] for t in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 25
+
+
+def test_rates_and_explanations_are_those_of_the_store(api: Api) -> None:
+    (cell,) = api.get("/rates", key="read", evaluator="safe").json()
+    assert (cell["fails"]["k"], cell["fails"]["n"]) == (9, 25)
+    (runs,) = api.get("/rates/runs").json()
+    assert (runs["runs"], runs["shares"]["errors"]["k"]) == (25, 12)
+    assert len(api.get("/rates/failing", most=3).json()) == 3
+    assert api.get("/explanation", evaluator="safe").json()["failures"] == 9
+    assert sum(p["fails"]["k"] for p in api.get("/rates/series", evaluator="safe").json()) == 9
+    (compared,) = api.get("/rates/compare").json()
+    assert compared["before"]["rate"] is None
+    scores = api.get("/rates", where="region:us").json()
+    assert scores == []
+
+
+def test_a_rule_is_made_previewed_changed_and_removed(api: Api) -> None:
+    rule = {"evaluator": "safe", "by": ["region"], "level": 0.1}
+    assert api.send("PUT", "/rules/mine", "admin", {"rule": rule}).json()["rule"]["level"] == 0.1
+    assert api.send("PUT", "/rules/mine", "admin", {"rule": {"level": 3}}).status_code == 400
+    assert [r["name"] for r in api.get("/rules").json()] == ["mine"]
+    assert api.send("POST", "/rules/preview", "read", {"rule": rule}).status_code == 200
+    assert api.send("DELETE", "/rules/mine", "admin").status_code == 204
+    assert api.send("DELETE", "/rules/mine", "admin").status_code == 404
+    with api.engine.connect() as connection:
+        log = connection.execute(sa.text("select actor from audit where action like 'alert.%'"))
+        assert all(row.actor.endswith("admin") for row in log)
+
+
+def test_an_incident_is_read_acknowledged_and_snoozed(api: Api) -> None:
+    made = api.incident()
+    (item,) = api.get("/incidents", status="open").json()["items"]
+    assert item["id"] == made
+    assert api.send("POST", f"/incidents/{made}/acknowledge", "admin").json()["acknowledged_by"]
+    answer = api.send("POST", f"/incidents/{made}/snooze", "admin", {"minutes": 30})
+    assert answer.json()["snoozed_until"]
+    whole = api.get(f"/incidents/{made}").json()
+    assert [e["what"] for e in whole["events"]] == ["opened", "joined", "acknowledged", "snoozed"]
+
+
+def test_feedback_is_stored_masked(api: Api) -> None:
+    body = {"name": "thumbs", "trace_id": api.trace, "passed": False,
+            "explanation": "write to jane.doe@example.com"}  # fmt: skip
+    assert api.send("POST", "/feedback", "write", body).status_code == 202
+    with api.engine.connect() as connection:
+        (kept,) = connection.execute(sa.text("select detail::text from feedback")).scalars()
+    assert "jane.doe" not in kept
+    assert "EMAIL" in kept
+
+
+def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
+    answer = api.send("POST", "/feedback", "write", {"name": "x" * (LIMIT + 1)})
+    assert answer.status_code == 413
+
+
+def test_the_page_loads_nothing_from_anywhere(api: Api) -> None:
+    page = api.client.get("/docs")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "/api/v1/trajectories" in page.text
+
+
+def test_the_specification_is_kept(api: Api) -> None:
+    specification = schemathesis.openapi.from_asgi("/openapi.json", api.app)
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance,
+              response_schema_conformance]  # fmt: skip
+    headers = {"x-api-key": api.keys["admin"]}
+    seen = 0
+    for found in specification.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+
+        @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case: Any) -> None:
+            case.call_and_validate(checks=checks, headers=headers)
+
+        check()
+        seen += 1
+    assert seen >= 20
