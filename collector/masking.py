@@ -25,6 +25,7 @@ _SHORT: Final = 512
 _LONG_KEY: Final = 64
 _DEFINITION: Final = 16_384
 _DEFINITIONS: Final = 500
+_HELD: Final = 24 << 20
 _CARD: Final = 10**11
 _TEXTS: Final = (
     "name",
@@ -53,6 +54,7 @@ class Masker:
         self._ids = Redactor(level, key=key)
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
+        self._held = 0
         self._lists: dict[str, tuple[Json, Counts]] = {}
         self._clean: set[tuple[str, Json]] = set()
         self._texts: dict[str, tuple[str, Counts]] = {}
@@ -125,8 +127,10 @@ class Masker:
             extra = self._object(message.extra, found)
             same = extra is message.extra and all(map(_is, parts, message.parts))
             masked = message if same else Message(message.role, parts, extra)
-            if len(self._messages) >= _MEMO:
+            self._held += _weight(message)
+            if self._held > _HELD:
                 self._messages.clear()
+                self._held = 0
             known = self._messages[id(message)] = (message, masked, found)
         if known[2]:
             merge_counts(counts, known[2])
@@ -262,6 +266,11 @@ class Masker:
         if isinstance(value, tuple):
             return tuple(self._value(v, counts) for v in value)
         return self._text(value, counts) if isinstance(value, str) else value
+
+
+def _weight(message: Message) -> int:
+    """About how many bytes a message takes."""
+    return 600 + sum(len(v) for p in message.parts for v in p.values() if isinstance(v, str))
 
 
 def _is(one: object, other: object) -> bool:

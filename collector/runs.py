@@ -11,7 +11,7 @@ from waypost.records import Json, Message
 
 _PREFIXES: Final = (b"llm.input_messages.", b"gen_ai.input.messages.", b"gen_ai.prompt.")
 _SMALLEST: Final = 4_096
-_LIMIT: Final = 48 << 20
+_LIMIT: Final = 36 << 20
 _ATTRIBUTE: Final = 0x4A  # field 9 of a span, of bytes
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from waypost.records import Message
 
-_LIMIT: Final = 32 << 20
+_LIMIT: Final = 16 << 20
 _PLACES: Final = 65_536
 _MOVED: Final = 500
 
