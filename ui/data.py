@@ -532,9 +532,9 @@ def incidents(place: Place) -> list[stored_incidents.Incident]:
         return stored_incidents.page(connection, place.project.id)
 
 
-def incident_events(incident_id: int) -> list[stored_incidents.Event]:
+def incident_events(place: Place, incident_id: int) -> list[stored_incidents.Event]:
     with reading() as connection:
-        return stored_incidents.events(connection, incident_id)
+        return stored_incidents.events(connection, place.project.id, incident_id)
 
 
 def previewed(place: Place, table: Mapping[str, Any], days: int) -> list[previews.Fired] | None:

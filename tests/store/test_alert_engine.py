@@ -71,7 +71,7 @@ class Site:
         with self.engine.connect() as connection:
             return [
                 d for i in reversed(incidents.page(connection, 1))
-                for d in deliveries.of_incident(connection, i.id)
+                for d in deliveries.of_incident(connection, i.project_id, i.id)
             ]  # fmt: skip
 
 

@@ -84,13 +84,13 @@ def _values(
 
 
 def _incidents(here: Place, incidents: Sequence[Incident], rules: Sequence[StoredRule]) -> None:
-    st.subheader("Incidents", anchor=False)
+    st.header("Incidents", anchor=False)
     if not incidents:
         text.mute("None so far.", key="none")
         return
     lines = [
         {
-            "": "▲ open" if i.status == "open" else "✓ over",
+            "state": "▲ open" if i.status == "open" else "✓ over",
             "rule": words.one_line(i.rule, 80),
             "cohorts": _cohorts(i, rules) if i.status == "open" else f"{len(i.members)} cohorts",
             "opened": words.local(i.opened_at).replace(tzinfo=None),
@@ -124,7 +124,7 @@ def _chosen(incidents: Sequence[Incident], rows: Sequence[int]) -> Incident | No
 def _incident(here: Place, incident: Incident, rules: Sequence[StoredRule]) -> None:
     with st.container(border=True):
         text.heading(f"{incident.rule} ({incident.mode.replace('_', ' ')})", key="incident")
-        text.lines(_timeline(incident, data.incident_events(incident.id)))
+        text.lines(_timeline(incident, data.incident_events(here, incident.id)))
         for n, member in enumerate(incident.members[:10]):
             _member(here, incident, member, rules, n)
         if incident.status == "open" and frame.reader().role.includes(Role.REVIEWER):
@@ -182,7 +182,7 @@ def _do(action: Any) -> None:
 
 
 def _rules(here: Place, rules: Sequence[StoredRule]) -> None:
-    st.subheader("Rules", anchor=False)
+    st.header("Rules", anchor=False)
     if not rules:
         text.mute("None so far.", key="no_rules")
         return

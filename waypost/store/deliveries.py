@@ -118,13 +118,13 @@ def failed(connection: Connection, delivery: Delivery, error: str, *, now: dt.da
     )
 
 
-def of_incident(connection: Connection, incident_id: int) -> list[Delivery]:
-    """Every message about an incident, oldest first."""
+def of_incident(connection: Connection, project_id: int, incident_id: int) -> list[Delivery]:
+    """Every message about an incident of the project, oldest first."""
     rows = connection.execute(
         sa.text("""
             select id, project_id, incident_id, kind, number, channel, message, status, attempts,
               created_at, done_at, error
-            from delivery where incident_id = :id order by id"""),
-        {"id": incident_id},
+            from delivery where incident_id = :id and project_id = :project_id order by id"""),
+        {"id": incident_id, "project_id": project_id},
     )
     return [Delivery(*row) for row in rows]

@@ -235,13 +235,14 @@ def page(
     return _load(connection, [row.id for row in rows])
 
 
-def events(connection: Connection, incident_id: int) -> list[Event]:
-    """An incident's timeline, oldest first."""
+def events(connection: Connection, project_id: int, incident_id: int) -> list[Event]:
+    """The timeline of an incident of the project, oldest first."""
     rows = connection.execute(
         sa.text("""
-            select at, what, by, detail from incident_event
-            where incident_id = :id order by id"""),
-        {"id": incident_id},
+            select e.at, e.what, e.by, e.detail from incident_event e
+            join incident i on i.id = e.incident_id
+            where i.id = :id and i.project_id = :project_id order by e.id"""),
+        {"id": incident_id, "project_id": project_id},
     )
     return [Event(*row) for row in rows]
 
