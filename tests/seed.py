@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
@@ -96,7 +97,7 @@ class _Builder:
         self.root = span_id((plan.name, "root"))
 
     def add(
-        self, kind: Kind, name: str, ms: int, *, parent: str | None = None, **more: object
+        self, kind: Kind, name: str, ms: int, *, parent: str | None = None, **more: Any
     ) -> Step:
         took = int(ms * self.chance.uniform(0.6, 1.5)) * MS
         step = Step(
@@ -105,12 +106,12 @@ class _Builder:
             ended_at=self.now + MS + took, agent=str(more.pop("agent", "benefits assistant")),
             environment="production", convention="waypost",
         )  # fmt: skip
-        step = replace(step, **more)  # type: ignore[arg-type]  # the caller names Step's fields
+        step = replace(step, **more)
         self.now += took + 3 * MS
         self.steps.append(step)
         return step
 
-    def think(self, text: str, *, calls: Sequence[dict[str, object]] = (), **more: object) -> Step:
+    def think(self, text: str, *, calls: Sequence[dict[str, Any]] = (), **more: Any) -> Step:
         parts: list[dict[str, object]] = [{"type": "text", "content": text}] if text else []
         parts += [{"type": "tool_call", **call} for call in calls]
         answer = Message("assistant", tuple(parts))  # type: ignore[arg-type]  # plain JSON parts
@@ -124,7 +125,7 @@ class _Builder:
         return step
 
     def tool(
-        self, name: str, arguments: object, result: object, ms: int = 300, **more: object
+        self, name: str, arguments: object, result: object, ms: int = 300, **more: Any
     ) -> Step:
         step = self.add(
             Kind.TOOL, name, ms, tool=name, arguments=arguments, result=result,
@@ -140,7 +141,7 @@ def build(plan: Plan) -> list[Step]:
     run = _Builder(plan)
     start = run.now
     run.add(Kind.PLAN, "plan", 40)
-    call = {"id": "c1", "name": "search_docs", "arguments": {"q": plan.question}}
+    call: dict[str, Any] = {"id": "c1", "name": "search_docs", "arguments": {"q": plan.question}}
     run.think("I need the rules before I can answer.", calls=[call])
     found = run.add(
         Kind.RETRIEVAL, "search_docs", 900, query=plan.question, data_source="policy handbook",
@@ -245,7 +246,7 @@ def settle(
     """Write verdicts and what the run adds up to, as the worker does."""
     (cohort,) = cohorts.ids(connection, project, [run.cohort]).values()
     verdicts = [
-        Verdict(run.id if step is None else step.trace_id, step.started_at, cohort,
+        Verdict(step.trace_id, step.started_at, cohort,
                 ids[score.evaluator], score)
         for step, score in said
     ]  # fmt: skip

@@ -98,7 +98,7 @@ def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
 def _newest(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     if not newest:
         return
-    st.subheader(f"Newest failing runs ({len(newest)})", anchor=False)
+    st.header(f"Newest failing runs ({len(newest)})", anchor=False)
     shown = [
         {
             "at": words.local(f.at).replace(tzinfo=None),

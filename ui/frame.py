@@ -46,6 +46,7 @@ def draw_controls(screen: Screen) -> None:
     win, until = place.window_name(), place.until()
     st.session_state[PLACE] = Place(project, win, environment, until)
     if screen.bare:
+        st.html(f'<h1 class="wp-hidden">{escape(screen.title)}</h1>')
         return
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="frame_title", width="stretch", gap=None):

@@ -18,6 +18,7 @@ _GUESSES = 10
 _PER_SECONDS = 60
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in – Waypost</title>
+<meta name="referrer" content="same-origin">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 :root {{ color-scheme: light dark; --line: #d0d5dd; --text: #101828; --back: #f6f7f9;
@@ -98,7 +99,13 @@ class SignIn:
 
 
 def _from_here(request: Request) -> bool:
-    """A browser says where a form was sent from; it must be this page."""
+    """A browser says where a form was sent from; it must be a page of ours.
+
+    Our pages send no referrer, and then a browser writes `null` as the origin of a form.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
     origin = request.headers.get("origin")
     return origin is None or origin.split("://", 1)[-1] == request.headers.get("host")
 

@@ -7,7 +7,7 @@ _BOTH: Final[Mapping[str, object]] = {
     "theme.baseFontSize": 15,
     "theme.baseRadius": "6px",
     "theme.showWidgetBorder": True,
-    "theme.headingFontSizes": ["1.55rem", "1.2rem", "1.05rem"],
+    "theme.headingFontSizes": ["1.35rem", "1.12rem", "1.02rem"],
     "theme.codeFontSize": "0.82rem",
     "theme.paddingTop": "1rem",
     "theme.linkUnderline": False,

@@ -237,6 +237,6 @@ def node_module(path: str) -> Path:
 
 
 __all__ = [
-    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "location", "node_module", "replay",
-    "wait_step", "watched",
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "location", "node_module",
+    "replay", "wait_step", "watched",
 ]  # fmt: skip

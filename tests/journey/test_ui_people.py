@@ -19,16 +19,23 @@ def reviews(site: Site) -> list[tuple[str, str]]:
         return [(row.reviewer, row.evaluator) for row in rows]
 
 
+def press(page: Page, key: str) -> None:
+    """Streamlit listens for a button's key a moment after the button is there."""
+    expect(page.get_by_role("button", name="Skip")).to_be_visible()
+    page.wait_for_timeout(1200)
+    page.keyboard.press(key)
+
+
 def test_a_queue_is_worked_off_by_keyboard_alone(page: Page, site: Site) -> None:
     before = len(reviews(site))
     page.goto(f"{site.url}/review?evaluator=groundedness")
     expect(page.get_by_text("Does it pass groundedness?")).to_be_visible()
     assert "supported by any retrieved" not in page.content()
-    page.keyboard.press("d")
+    press(page, "d")
     expect(page.get_by_text("You said failed.")).to_be_visible()
-    page.keyboard.press("a")
+    press(page, "a")
     expect(page.get_by_text("You said passed.")).to_be_visible()
-    page.keyboard.press("s")
+    press(page, "s")
     expect(page.get_by_text("Does it pass groundedness?")).to_be_visible()
     assert [e for _, e in reviews(site)[before:]] == ["groundedness"] * 2
 
@@ -36,7 +43,7 @@ def test_a_queue_is_worked_off_by_keyboard_alone(page: Page, site: Site) -> None
 def test_agreement_stands_on_the_evaluators_screen(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/review?evaluator=tool_scope")
     expect(page.get_by_text("Does it pass tool_scope?")).to_be_visible()
-    page.keyboard.press("a")
+    press(page, "a")
     expect(page.get_by_text("You said passed.")).to_be_visible()
     page.goto(f"{site.url}/evaluators")
     expect(page.get_by_text("of them so far")).to_be_visible()
@@ -107,7 +114,7 @@ def test_a_viewer_looks_and_a_reviewer_judges_until_the_role_changes(
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"
     add(users, "ana", "viewer", PASSWORD)
-    page.keyboard.press("a")
+    press(page, "a")
     expect(page.get_by_text("session has ended")).to_be_visible()
     sign_in(page, guarded, "ana")
     expect(page.get_by_text("Reviewing needs the role reviewer")).to_be_visible()

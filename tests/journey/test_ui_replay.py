@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.factories import SECOND, make_run, trace_id
 from tests.journey.conftest import Site, choose_row, location, replay, wait_step
-from waypost.records import Kind, Reading
+from waypost.records import Kind, Reading, Step
 from waypost.store.ingest import Writer
 
 
@@ -111,9 +111,9 @@ def test_a_live_run_grows_while_it_is_watched(page: Page, site: Site) -> None:
     assert "Running" in page.content()
 
 
-def _put(site: Site, steps: list[object], now: dt.datetime) -> None:
+def _put(site: Site, steps: list[Step], now: dt.datetime) -> None:
     with Writer(site.engine).batch() as batch:
-        batch.put(1, [Reading(s) for s in steps], now=now)  # type: ignore[arg-type]  # steps
+        batch.put(1, [Reading(s) for s in steps], now=now)
 
 
 def test_a_verdict_given_in_the_replay_is_kept(page: Page, site: Site) -> None:

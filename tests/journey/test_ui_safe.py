@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.journey.conftest import Site, dashboard, replay, wait_step
 from ui.guard import HEADERS
@@ -76,7 +77,7 @@ def test_another_host_name_is_refused(site: Site) -> None:
 
 def test_a_web_socket_from_another_page_is_refused(site: Site) -> None:
     address = site.url.replace("http://", "ws://") + "/_stcore/stream"
-    with pytest.raises(InvalidStatus), connect(address, origin="http://attacker.invalid"):
+    with pytest.raises(InvalidStatus), connect(address, origin=Origin("http://attacker.invalid")):
         pytest.fail("the socket was opened")
 
 

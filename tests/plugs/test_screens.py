@@ -80,7 +80,7 @@ def test_a_screen_draws_a_hostile_store_without_markdown(screen: Screen, engine:
         datasets.add(connection, 1, made, [run], by=by)
     page = open_screen(screen.path, win="7d", **query_of(screen.path, traces))
     assert not page.exception
-    for said in [*page.markdown, *page.caption, *page.subheader, *page.info, *page.warning]:
+    for said in [*page.markdown, *page.caption, *page.header, *page.info, *page.warning]:
         assert "attacker" not in str(said.value)
     labels = [str(getattr(w, "label", "")) for w in (*page.button, *page.selectbox, *page.expander)]
     assert not [one for one in labels if "attacker.invalid/" in one or "![" in one or "<" in one]

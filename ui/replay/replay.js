@@ -190,6 +190,7 @@ class Replay {
   }
 
   reveal() {
+    this.space.style.height = `${this.rows.length * ROW}px`;
     const top = (this.n - 1) * ROW;
     const height = this.list.clientHeight || 400;
     if (top < this.list.scrollTop + ROW) this.list.scrollTop = Math.max(0, top - height / 3);
@@ -321,7 +322,7 @@ class Replay {
     const box = el("div", "help", null, { role: "dialog", "aria-label": "Keys", tabindex: "-1" });
     const keys = el("dl", "");
     for (const [key, what] of HELP) keys.append(el("dt", "", key), el("dd", "", what));
-    box.append(el("h3", "", "Keys"), keys);
+    box.append(el("h2", "", "Keys"), keys);
     box.addEventListener("click", () => box.remove());
     this.root.append(box);
   }
@@ -335,7 +336,9 @@ class Replay {
     const drawn = document.createDocumentFragment();
     for (let i = first; i < last; i += 1) drawn.append(this.row(rows[i], i));
     this.space.replaceChildren(drawn);
-    this.list.setAttribute("aria-activedescendant", `step-${this.n}`);
+    const isDrawn = first < this.n && this.n <= last && rows === this.rows;
+    if (isDrawn) this.list.setAttribute("aria-activedescendant", `step-${this.n}`);
+    else this.list.removeAttribute("aria-activedescendant");
   }
 
   row(row, place) {
@@ -423,14 +426,14 @@ class Replay {
 
   drawRaw(step) {
     const box = el("article", "step");
-    box.append(el("h3", "", `step ${step.n}, as it is stored`), this.rawOf(step));
+    box.append(el("h2", "", `step ${step.n}, as it is stored`), this.rawOf(step));
     this.pane.replaceChildren(box);
   }
 
   drawMessages() {
     const box = el("article", "step");
     const from = Math.max(1, this.n - 10);
-    box.append(el("h3", "", `Conversation from step ${from} to ${this.n}`));
+    box.append(el("h2", "", `Conversation from step ${from} to ${this.n}`));
     for (let n = from; n <= this.n; n += 1) {
       const step = this.steps.get(n);
       if (!step) continue;

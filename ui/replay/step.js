@@ -19,7 +19,7 @@ export function el(tag, className, text, attributes) {
 function block(title, text, quotes, more) {
   const part = el("section", "block");
   const head = el("div", "block-head");
-  head.append(el("h4", "", title));
+  head.append(el("h3", "", title));
   if (more) head.append(more);
   part.append(head, pre(text, quotes, title));
   return part;
@@ -56,14 +56,14 @@ function message(given, quotes) {
 
 function messages(title, list, quotes) {
   const part = el("section", "block");
-  part.append(el("h4", "", title));
+  part.append(el("h3", "", title));
   for (const one of list) part.append(message(one, quotes));
   return part;
 }
 
 function judges(step, can, onVerdict) {
   const part = el("section", "block judges");
-  part.append(el("h4", "", "Judges"));
+  part.append(el("h3", "", "Judges"));
   const passed = step.judges.filter((j) => j.outcome === "passed");
   const others = step.judges.filter((j) => j.outcome !== "passed");
   others.sort((a, b) => (a.outcome === "failed" ? 0 : 1) - (b.outcome === "failed" ? 0 : 1));
@@ -129,7 +129,7 @@ function header(step, total) {
   const head = el("header", "step-head");
   const line = el("div", "step-line");
   line.append(el("span", "count", `step ${step.n} of ${total}`));
-  line.append(el("span", `kind ${step.kind}`, step.kind), el("h3", "", step.label));
+  line.append(el("span", `kind ${step.kind}`, step.kind), el("h2", "", step.label));
   line.append(el("span", "number", took(step.took)));
   const ended = STATUSES[step.status] ?? step.status;
   if (ended) line.append(el("span", "tone bad", `✕ ${ended}`));
@@ -176,7 +176,7 @@ function unjudged(step, act) {
 
 function fault(error) {
   const part = el("section", "block fault");
-  part.append(el("h4", "", `✕ ${error.type}`), pre(error.message || "no message", [], "error"));
+  part.append(el("h3", "", `✕ ${error.type}`), pre(error.message || "no message", [], "error"));
   if (error.stack) part.append(folded("Stack", () => pre(error.stack, [], "stack")));
   return part;
 }
@@ -231,7 +231,7 @@ function context(step, quotes, act) {
 
 function below(others) {
   const part = el("section", "block");
-  part.append(el("h4", "", `Below this step: ${others.length}`));
+  part.append(el("h3", "", `Below this step: ${others.length}`));
   const table = el("ul", "others");
   for (const span of others) {
     const row = el("li", span.status === "error" ? "bad" : "");

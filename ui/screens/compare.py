@@ -156,7 +156,7 @@ def _signed(difference: float, shown: Any) -> str:
 def _table(left: Judged, right: Judged, pairs: Sequence[Pair], first: int | None) -> int | None:
     lines = [
         {
-            "": _MARKS[pair.side],
+            "how": _MARKS[pair.side],
             "left": _name(pair.left),
             "verdict left": _verdict(left, pair.left),
             "right": _name(pair.right),
@@ -172,7 +172,7 @@ def _table(left: Judged, right: Judged, pairs: Sequence[Pair], first: int | None
         alt="The steps of both runs beside each other",
         selection_default={"selection": {"rows": [first], "columns": [], "cells": []}}
         if first is not None else None,
-        column_config={"": column.TextColumn("", width=70)},
+        column_config={"how": column.TextColumn("how", width=70)},
     )  # fmt: skip
     rows = picked["selection"]["rows"] if picked else []
     return rows[0] if rows else first
@@ -198,7 +198,7 @@ def _detail(pair: Pair) -> None:
         if before == after:
             continue
         shown = True
-        st.subheader(name, anchor=False)
+        st.header(name, anchor=False)
         if pair.side is Side.CHANGED:
             st.code(unified(before, after), language="diff", wrap_lines=True)
         else:

@@ -111,7 +111,7 @@ def _queues(here: Place) -> None:
         text.mute("Nothing waits to be judged.", key="idle")
         return
     names = {j.id: j.name for j in data.judges_of(here)}
-    st.subheader("Queue", anchor=False)
+    st.header("Queue", anchor=False)
     st.dataframe(
         [
             {

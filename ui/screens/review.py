@@ -184,10 +184,10 @@ def _content(judged: Judged, step: Step | None) -> None:
         return
     left, right = st.columns(2)
     with left:
-        st.subheader("What it had to go by", anchor=False)
+        st.header("What it had to go by", anchor=False)
         _sources(judged, step)
     with right:
-        st.subheader("What it did", anchor=False)
+        st.header("What it did", anchor=False)
         _done(step)
 
 
@@ -217,7 +217,7 @@ def _done(step: Step) -> None:
 
 
 def _messages(title: str, messages: Sequence[Message]) -> None:
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     for message in messages:
         _message(message)
 

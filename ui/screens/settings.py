@@ -30,7 +30,7 @@ def settings() -> None:
 
 
 def _first_run() -> None:
-    st.subheader("Send a first run", anchor=False)
+    st.header("Send a first run", anchor=False)
     st.code(empty.first_lines(), language="python")
     current = data.settings()
     st.text(
@@ -41,7 +41,7 @@ def _first_run() -> None:
 
 def _project(here: Place, admin: bool) -> None:
     project, kept = here.project, data.stored(here)
-    st.subheader("Project", anchor=False)
+    st.header("Project", anchor=False)
     text.say(f"{project.name} keeps {words.plural(project.keep_days, 'day')}.")
     if kept.first is not None and kept.last is not None:
         text.mute(
@@ -72,7 +72,7 @@ def _project(here: Place, admin: bool) -> None:
 
 
 def _keys(here: Place, admin: bool) -> None:
-    st.subheader("API keys", anchor=False)
+    st.header("API keys", anchor=False)
     secret = st.session_state.pop(SECRET, None)
     if secret:
         st.success("The new key; it is stored only as a hash and cannot be shown again:")
@@ -132,7 +132,7 @@ def _state(key: Key) -> str:
 
 
 def _log(entries: Sequence[Entry]) -> None:
-    st.subheader("Who did what", anchor=False)
+    st.header("Who did what", anchor=False)
     if not entries:
         text.mute("Nothing yet.", key="no_log")
         return

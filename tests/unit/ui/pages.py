@@ -19,7 +19,7 @@ def open_screen(path: str, **query: str) -> AppTest:
 
 def texts(page: AppTest) -> str:
     """Everything that stands on a page as text."""
-    parts = [*page.text, *page.caption, *page.warning, *page.info, *page.error, *page.subheader]
+    parts = [*page.text, *page.caption, *page.warning, *page.info, *page.error, *page.header]
     return "\n".join(str(part.value) for part in parts)
 
 

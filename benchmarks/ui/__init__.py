@@ -1,0 +1,1 @@
+"""How long pages take at five million scores, and what they ask of Postgres."""

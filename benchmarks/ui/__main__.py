@@ -1,0 +1,225 @@
+"""Times of the dashboard in Chromium, as shares of their budgets, and the queries of each page.
+
+`python -m benchmarks.ui [--scores 5000000] [--check]`; with --check a time of more than twice its
+budget ends with exit code 1.
+"""
+
+import argparse
+import datetime as dt
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import sqlalchemy as sa
+import streamlit as st
+from playwright.sync_api import Page, sync_playwright
+from sqlalchemy.engine import Engine
+
+from benchmarks.ui.fill import fill
+from tests.journey.conftest import FLAGS, chromium, dashboard, put_long_run, replay, wait_step
+from tests.unit.ui.pages import open_screen
+from waypost.store.embedded import EmbeddedPostgres
+from waypost.store.engine import connect
+from waypost.store.migrate import migrate
+
+GRID = '[data-testid="stVegaLiteChart"] svg .mark-rect path'
+BUDGETS = {
+    "home, warm, to painted heatmap": 1.0,
+    "change window": 0.3,
+    "choose a cell": 0.5,
+    "list of 100 traces": 0.8,
+    "open a 1,000-step run at a step": 1.0,
+    "next step (median of 60)": 0.05,
+    "jump to the end of 1,000": 0.1,
+}
+QUERY = 0.05
+
+
+def main() -> int:
+    """Fill, look, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scores", type=int, default=5_000_000)
+    parser.add_argument("--check", action="store_true")
+    given = parser.parse_args()
+    with _store() as (engine, url):
+        began = time.monotonic()
+        fill(engine, given.scores, dt.datetime.now(dt.UTC))
+        trace = put_long_run(engine)
+        print(f"{given.scores:,} scores written in {time.monotonic() - began:.0f} s")
+        seen = _look(url, trace)
+        slow = _queries(url, trace)
+    late = [name for name, took in seen.items() if took > 2 * BUDGETS[name]]
+    for name, took in seen.items():
+        print(f"{name:<36} {took * 1000:8.1f} ms  {took / BUDGETS[name]:5.2f} of its budget")
+    return 1 if given.check and (late or slow) else 0
+
+
+@contextmanager
+def _store() -> Iterator[tuple[Engine, str]]:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        EmbeddedPostgres(Path(data), buffers_mb=512) as server,
+    ):
+        engine = connect(server.url)
+        migrate(engine)
+        yield engine, server.url
+        engine.dispose()
+
+
+def _look(database: str, trace: str) -> dict[str, float]:
+    """Seconds of each action, the median of five where it can be repeated."""
+    path = chromium()
+    if path is None:
+        raise SystemExit("There is no Chromium here; install it first.")
+    with dashboard(database) as (url, _), sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=path, args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.goto(url)
+        page.locator(GRID).first.wait_for()
+        seen = {
+            "home, warm, to painted heatmap": _median(lambda: _home(page, url)),
+            "change window": _window(page),
+            "choose a cell": _cell(page, url),
+            "list of 100 traces": _median(lambda: _list(page, url)),
+            "open a 1,000-step run at a step": _median(lambda: _open(page, url, trace)),
+        }
+        seen |= _steps(page)
+        browser.close()
+    return seen
+
+
+def _median(action: Callable[[], float], times: int = 5) -> float:
+    return median(action() for _ in range(times))
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def _home(page: Page, url: str) -> float:
+    page.goto("about:blank")
+
+    def load() -> None:
+        page.goto(url, wait_until="commit")
+        page.locator(GRID).first.wait_for()
+
+    return _timed(load)
+
+
+def _window(page: Page) -> float:
+    def change() -> None:
+        page.get_by_text("7d", exact=True).first.click()
+        page.get_by_text("last 7 days").first.wait_for()
+
+    return _timed(change)
+
+
+def _cell(page: Page, url: str) -> float:
+    _home(page, url)
+
+    def choose() -> None:
+        page.locator(GRID).nth(3).click()
+        page.locator(".st-key-head_cell").first.wait_for()
+
+    return _timed(choose)
+
+
+def _list(page: Page, url: str) -> float:
+    page.goto("about:blank")
+
+    def load() -> None:
+        page.goto(f"{url}/traces", wait_until="commit")
+        page.locator('[data-testid="stDataFrame"] canvas').first.wait_for()
+
+    return _timed(load)
+
+
+def _open(page: Page, url: str, trace: str) -> float:
+    page.goto("about:blank")
+
+    def load() -> None:
+        page.goto(f"{url}/trace?trace_id={trace}&step=500", wait_until="commit")
+        wait_step(page, "500 / 1000")
+
+    return _timed(load)
+
+
+_PRESS = """new Promise((done) => {
+  const list = root.querySelector('.list'), count = root.querySelector('.bar .count');
+  const times = [];
+  const once = (left) => {
+    const before = count.textContent, began = performance.now();
+    list.dispatchEvent(new KeyboardEvent('keydown', {key: KEY, bubbles: true, composed: true}));
+    requestAnimationFrame(() => setTimeout(() => {
+      times.push(performance.now() - began);
+      if (count.textContent === before) throw new Error('the step did not change');
+      left > 1 ? once(left - 1) : done(times);
+    }));
+  };
+  once(TIMES);
+})"""
+
+
+def _steps(page: Page) -> dict[str, float]:
+    """From the key to the painted step, as the page itself measures it."""
+    steps = replay(page, _PRESS.replace("KEY", "'j'").replace("TIMES", "60"))
+    end = replay(page, _PRESS.replace("KEY", "'End'").replace("TIMES", "1"))
+    return {
+        "next step (median of 60)": median(steps) / 1000,
+        "jump to the end of 1,000": end[0] / 1000,
+    }
+
+
+def _queries(database: str, trace: str) -> bool:
+    """Prints how many queries each page makes and how long they take; True when one is slow."""
+    os.environ["WAYPOST_DATABASE_URL"] = database
+    slow = False
+    pages: list[tuple[str, dict[str, str]]] = [
+        ("cohorts", {}), ("traces", {}), ("trace", {"trace_id": trace}), ("review", {}),
+        ("evaluators", {}), ("alerts", {}), ("datasets", {}), ("settings", {}),
+    ]  # fmt: skip
+    for path, query in pages:
+        open_screen(path, **query)
+        times: list[float] = []
+        with _noted(times):
+            st.cache_data.clear()
+            open_screen(path, **query)
+        longest = max(times, default=0.0)
+        slow = slow or longest > 2 * QUERY
+        print(
+            f"{path:<12} {len(times):3} queries, {sum(times) * 1000:7.1f} ms in all, "
+            f"longest {longest * 1000:6.1f} ms"
+        )
+    return slow
+
+
+@contextmanager
+def _noted(times: list[float]) -> Iterator[None]:
+    """Notes how long each statement takes at the driver."""
+    began: list[float] = []
+
+    def before(*_given: object) -> None:
+        began.append(time.perf_counter())
+
+    def after(*_given: object) -> None:
+        times.append(time.perf_counter() - began.pop())
+
+    sa.event.listen(Engine, "before_cursor_execute", before)
+    sa.event.listen(Engine, "after_cursor_execute", after)
+    try:
+        yield
+    finally:
+        sa.event.remove(Engine, "before_cursor_execute", before)
+        sa.event.remove(Engine, "after_cursor_execute", after)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
