@@ -7,6 +7,7 @@ import pytest
 from evaluators.evaluator import Evaluator, Target
 from evaluators.registry import find_evaluators
 from evaluators.surroundings import ALONE, Surroundings
+from tests.samples import conventions, sample, spans_of
 from tests.unit.evaluators.steps import model, retrieval, run_of, say, step, tool
 from tests.unit.evaluators.trajectories import RUN_SETS, recorded_runs
 from waypost.records import Document, Json, Kind, Memory, Message, Outcome, Step, Trajectory
@@ -120,6 +121,15 @@ def test_each_odd_step_alone_never_raises(name: str) -> None:
 @each
 def test_an_empty_run_never_raises(name: str) -> None:
     judge_all(EVALUATORS[name], Trajectory("t", ("t",)))
+
+
+@pytest.mark.parametrize("convention", conventions())
+def test_what_real_clients_sent_never_raises(convention: str) -> None:
+    traces = sorted({span.trace_id for span in spans_of(convention)})
+    for trace in traces:
+        run = sample(convention, [trace]).assembled()
+        for judge in EVALUATORS.values():
+            judge_all(judge, run)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -10,11 +11,13 @@ from evaluators.again import ask_again, check_names, estimate
 from evaluators.evaluator import Evaluator, evaluator
 from evaluators.health import examine
 from evaluators.outbox import Outbox, request_of
+from evaluators.verb import Request, evaluate
 from evaluators.worker import Worker
 from tests.factories import NOW_NS
 from tests.unit.evaluators.test_worker import send, settle_jobs, shipped, stored, whole, worker
 from waypost.errors import WrongUse
 from waypost.records import Score, Step
+from waypost.settings import Settings
 from waypost.store import projects
 from waypost.store.projects import Project
 from waypost.store.traces import Filter
@@ -105,3 +108,17 @@ def test_scores_go_out_as_evaluation_events(engine: Engine) -> None:
     assert records[0].event_name == "gen_ai.evaluation.result"
     assert told["gen_ai.evaluation.name"].string_value == "shipped"
     assert told["gen_ai.evaluation.score.value"].double_value == 0.0
+
+
+def test_the_verb_counts_asks_and_says_so(engine: Engine, database: str) -> None:
+    send(engine, "a", "b")
+    settings = Settings(database_url=database)
+    said: list[str] = []
+    request = Request(names=["loop"], since=DAY.since, until=DAY.until)
+    first = evaluate(settings, request, say=said.append)
+    assert (first["runs"], first["asked"]) == (2, 2)
+    assert said[0] == "2 runs with 12 steps; local evaluators cost nothing."
+    counted = evaluate(settings, replace(request, only_count=True), say=said.append)
+    assert counted["asked"] == 0
+    with pytest.raises(WrongUse, match="is empty"):
+        evaluate(settings, replace(request, since=DAY.until), say=said.append)

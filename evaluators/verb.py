@@ -1,0 +1,109 @@
+"""`waypost evaluate`: says what running again would take, asks for it, and shows how far it is."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from evaluators.again import Estimate, Progress, ask_again, check_names, estimate
+from evaluators.desk import Desk
+from evaluators.run import build_clerk, build_plan
+from waypost.errors import WrongUse
+from waypost.settings import Settings
+from waypost.store import projects
+from waypost.store.engine import plainly
+from waypost.store.opened import store
+from waypost.store.traces import Filter
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be judged again: a filter over runs, and which evaluators; none means all."""
+
+    project: str = projects.DEFAULT
+    names: Sequence[str] = ()
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    agent: str | None = None
+    session: str | None = None
+    tool: str | None = None
+    failed: bool | None = None
+    force: bool = False
+    only_count: bool = False
+
+    def filter(self) -> Filter:
+        """The runs meant, of the last day unless told otherwise; WrongUse for an empty period."""
+        end = self.until or dt.datetime.now(dt.UTC)
+        begin = self.since or end - dt.timedelta(days=1)
+        if begin >= end:
+            raise WrongUse(f"The period from {begin} to {end} is empty; give an earlier --since.")
+        return Filter(
+            begin,
+            end,
+            agent=self.agent,
+            session=self.session,
+            tool=self.tool,
+            failed=self.failed,
+        )
+
+
+def evaluate(
+    settings: Settings,
+    request: Request,
+    *,
+    confirm: Callable[[str], bool] | None = None,
+    say: Say = click.echo,
+) -> dict[str, Any]:
+    """Ask for evaluators again over a filter; what it would take and what was asked for.
+
+    `confirm` is asked before model judges cost money; without one they are asked for at once.
+    """
+    wanted = request.filter()
+    with store(settings) as engine:
+        desk = Desk(build_plan(settings))
+        chosen = check_names(desk.plan, request.names)
+        with plainly(), engine.connect() as connection:
+            project = projects.named(connection, request.project)
+        found = estimate(engine, project, wanted, desk.plan, chosen)
+        say(told(found))
+        if request.only_count or not found.runs or not _agreed(found, confirm):
+            return {**asdict(found), "asked": 0, "skipped": 0}
+        pages = ask_again(
+            engine,
+            project,
+            wanted,
+            desk.plan,
+            chosen,
+            clerk=build_clerk(settings, engine, desk),
+            force=request.force,
+        )
+        done = _shown(pages, found.runs)
+    say(f"{done.asked:,} evaluations asked for, {done.skipped:,} were there already.")
+    return {**asdict(found), "asked": done.asked, "skipped": done.skipped}
+
+
+def told(found: Estimate) -> str:
+    """The estimate in one sentence."""
+    runs = f"{found.runs:,} runs with {found.steps:,} steps"
+    if not found.questions:
+        return f"{runs}; local evaluators cost nothing."
+    price = "an unknown sum" if found.cost_usd is None else f"about ${found.cost_usd:,.2f}"
+    return f"{runs}; up to {found.questions:,} questions to model judges, {price}."
+
+
+def _agreed(found: Estimate, confirm: Callable[[str], bool] | None) -> bool:
+    return not found.questions or confirm is None or confirm("Ask them?")
+
+
+def _shown(pages: Iterable[Progress], runs: int) -> Progress:
+    """The last of the pages, a bar drawn on the way."""
+    last = Progress(0, 0, 0)
+    with click.progressbar(length=runs, label="Asking") as bar:
+        for progress in pages:
+            bar.update(progress.runs - last.runs)
+            last = progress
+    return last
