@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import uvloop
 
-from collector import grpc, tls
+from collector import api, grpc, tls
 from collector.buffer import Intake
 from collector.door import Door
 from collector.health import Health
@@ -41,6 +41,7 @@ class Collector:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings = settings
+        self._engine = engine
         metrics = Metrics()
         spool = Spool(settings.data / "spool", settings.spool_limit)
         needs_key = settings.require_key or not settings.on_loopback
@@ -82,7 +83,7 @@ class Collector:
     async def _listen(self) -> tuple[Listener, Any, list["asyncio.Task[None]"]]:
         settings = self._settings
         origins = tuple(o.strip() for o in settings.cors_origins.split(",") if o.strip())
-        app = application(self._receiver, self._health, cors=origins)
+        app = application(self._receiver, self._health, cors=origins, rest=api.app(self._engine))
         listener = make_listener(app, settings.host, settings.otlp_http)
         tasks = []
         if self._files is not None:

@@ -9,7 +9,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 from collector import answers
 from collector.answers import HTTP_OF
@@ -39,9 +40,11 @@ class Refused(Exception):
         self.status, self.code, self.message, self.wait = status, code, message, wait
 
 
-def application(receiver: Receiver, health: Health, *, cors: tuple[str, ...] = ()) -> Starlette:
+def application(
+    receiver: Receiver, health: Health, *, cors: tuple[str, ...] = (), rest: ASGIApp | None = None
+) -> Starlette:
     """The ASGI application; browsers may send only from the listed origins."""
-    routes = [
+    routes: list[BaseRoute] = [
         Route(prefix + path, _endpoint(receiver, signal), methods=["POST"])
         for signal in (TRACES, LOGS, METRICS)
         for prefix in ("", "/api/public/otel")
@@ -52,6 +55,8 @@ def application(receiver: Receiver, health: Health, *, cors: tuple[str, ...] = (
         Route("/readyz", _readyz(health)),
         Route("/metrics", _metrics(receiver)),
     ]
+    if rest is not None:
+        routes.append(Mount("/api/v1", rest))
     allowed = Middleware(
         CORSMiddleware, allow_origins=list(cors), allow_methods=["POST"], allow_headers=["*"]
     )
