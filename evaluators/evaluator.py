@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import TypeAlias, get_type_hints
 
@@ -95,21 +95,28 @@ class Evaluator:
         return self.function(item, second, **parameters)
 
     def _stamped(self, score: Score, item: Step | Trajectory, version: str) -> Score:
-        name = f"{self.name}.{score.evaluator}" if score.evaluator else self.name
-        value = None if score.value is None else min(1.0, max(0.0, score.value))
-        score = replace(score, evaluator=name, version=version, value=value)
-        if isinstance(item, Step):
-            return replace(score, step=item.id)
-        return _blame_as_evidence(score)
+        """The score with its place; built anew, as this is done for every score there is."""
+        blame = None if isinstance(item, Step) else score.step
+        return Score(
+            outcome=score.outcome,
+            value=None if score.value is None else min(1.0, max(0.0, score.value)),
+            label=score.label,
+            explanation=score.explanation,
+            evidence=_with_blame(score, blame) if blame else score.evidence,
+            step=item.id if isinstance(item, Step) else None,
+            evaluator=f"{self.name}.{score.evaluator}" if score.evaluator else self.name,
+            version=version,
+            source=score.source,
+            by=score.by,
+            cost_usd=score.cost_usd,
+        )
 
 
-def _blame_as_evidence(score: Score) -> Score:
+def _with_blame(score: Score, blame: str) -> tuple[Evidence, ...]:
     """A run has one score by evaluator, so the step it blames is kept as its first evidence."""
-    if score.step is None:
-        return score
-    known = any(e.step == score.step for e in score.evidence)
-    blame = () if known else (Evidence(step=score.step, note=score.explanation),)
-    return replace(score, step=None, evidence=blame + score.evidence)
+    if any(e.step == blame for e in score.evidence):
+        return score.evidence
+    return (Evidence(step=blame, note=score.explanation), *score.evidence)
 
 
 def _run_of(item: Step | Trajectory) -> Trajectory:

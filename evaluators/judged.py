@@ -1,6 +1,9 @@
 """Judging one run with every evaluator that is asked for: scores, and faults of evaluators."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from evaluators.plan import Binding, Plan
@@ -20,6 +23,16 @@ class Judged:
     run: Trajectory
     scores: list[tuple[Score, Step | None]] = field(default_factory=list)
     ranked: list[tuple[Score, Step | None]] = field(default_factory=list)
+    cpu: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Count the block's CPU, in nanoseconds, for an evaluator."""
+        began = time.thread_time_ns()
+        try:
+            yield
+        finally:
+            self.cpu[name] += time.thread_time_ns() - began
 
     def add(self, binding: Binding, scores: Iterable[Score], step: Step | None) -> None:
         kept = self.ranked if binding.evaluator.ranks_only else self.scores
@@ -54,15 +67,17 @@ def judge_run(
     around = Surroundings(run, baselines)
     for binding, steps in plan.of_steps(project, run):
         if only is None or binding.name in only:
-            for step in steps:
-                found = attempt(binding, _judge(binding, step, around))
-                judged.add(binding, found, step)
+            with judged.timed(binding.name):
+                for step in steps:
+                    found = attempt(binding, _judge(binding, step, around))
+                    judged.add(binding, found, step)
     if whole:
         verdicts = tuple(score for score, step in judged.scores if step is not None)
         after = around.judged(verdicts)
         for binding in _blamed_last(plan.of_run(project, run)):
             if only is None or binding.name in only:
-                judged.add(binding, attempt(binding, _judge(binding, run, after)), None)
+                with judged.timed(binding.name):
+                    judged.add(binding, attempt(binding, _judge(binding, run, after)), None)
     return judged
 
 

@@ -120,6 +120,7 @@ class Worker:
             if id(one) not in found:
                 attempt = self._attempt(one.run, faults)
                 found[id(one)] = self.desk.judge(project, one, now, attempt=attempt)
+                self.cpu.update(found[id(one)].judged.cpu)
                 held = self._hold(mine, held)
         waits = [
             found[id(loaded[j.trace_id])].again_after if j.trace_id in loaded else 0.0 for j in mine
@@ -143,17 +144,14 @@ class Worker:
     def _attempt(
         self, run: Trajectory, faults: list[Fault]
     ) -> Callable[[Binding, Callable[[], list[Score]]], list[Score]]:
-        """Run one judge; a crash becomes a fault of the evaluator, and its CPU is counted."""
+        """Run one judge; a crash becomes a fault of the evaluator."""
 
         def attempt(binding: Binding, judge: Callable[[], list[Score]]) -> list[Score]:
-            began = time.thread_time_ns()
             try:
                 return judge()
             except Exception as error:  # noqa: BLE001  a judge may be anybody's; its fault is kept
                 faults.append(Fault(binding, run, f"{type(error).__name__}: {error}"))
                 return []
-            finally:
-                self.cpu[binding.name] += time.thread_time_ns() - began
 
         return attempt
 
