@@ -4,13 +4,14 @@ nothing matches where nothing does."""
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from evaluators.agreement import Agreement, Corrected, corrected_rate
 from evaluators.config import JudgeTask
 from evaluators.evaluator import Target
 from evaluators.plan import Plan, why_not_run, why_not_step, why_nothing_matches
 from waypost.records import Kind, Trajectory
-from waypost.store import jobs, judges, runs, traces
+from waypost.store import jobs, judges, reviews, runs, traces
 from waypost.store.engine import Connection
 from waypost.store.jobs import Depth
 from waypost.store.judges import Judge
@@ -37,6 +38,25 @@ class Health:
     oldest: dt.datetime | None
     cost_usd: float
     why: str = ""
+    agreed: Agreement | None = None
+
+    @property
+    def corrected(self) -> Corrected | None:
+        """The fail rate that remains when what people found of its errors is taken into account."""
+        if self.agreed is None:
+            return None
+        return corrected_rate(self.failed, self.judged, self.agreed)
+
+    def as_json(self) -> dict[str, object]:
+        """Everything a program may want to know, figures as plain numbers."""
+        agreed = self.agreed
+        return {
+            **{k: v for k, v in asdict(self).items() if k not in ("agreed", "oldest")},
+            "oldest": self.oldest.isoformat() if self.oldest else None,
+            "precision": asdict(agreed.precision) if agreed and agreed.precision else None,
+            "recall": asdict(agreed.recall) if agreed and agreed.recall else None,
+            "corrected_fail_rate": asdict(self.corrected) if self.corrected else None,
+        }
 
 
 def examine(
@@ -49,6 +69,10 @@ def examine(
     depth = jobs.depth(connection, project.id)
     costs = judges.costs(connection, project.id, since)
     recent = _recent(connection, project, since, now)
+    agreed = {
+        a.evaluator: Agreement(a.both_failed, a.judge_failed, a.person_failed, a.both_passed)
+        for a in reviews.agreement(connection, project.id)
+    }
     tasks = {t.name: t for t in plan.config.judges}
     names = sorted({*known, *plan.evaluators, *tasks})
     return [
@@ -59,6 +83,7 @@ def examine(
             costs,
             why=_why(name, plan, tasks.get(name), project, recent),
             owner=_owner(plan, tasks.get(name), name),
+            agreed=agreed.get(name),
         )
         for name in names
     ]
@@ -118,6 +143,7 @@ def _health(
     *,
     why: str,
     owner: str,
+    agreed: Agreement | None,
 ) -> Health:
     ids = {judge.id for judge in mine}
     waiting = [d for d in depth if d.evaluator_id in ids and d.queue is not Queue.TRACE]
@@ -138,4 +164,5 @@ def _health(
         oldest=min((d.oldest for d in waiting if d.oldest), default=None),
         cost_usd=sum(costs.get(i, 0.0) for i in ids),
         why="" if matched else why,
+        agreed=agreed,
     )

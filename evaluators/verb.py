@@ -9,6 +9,7 @@ import click
 
 from evaluators.again import Estimate, Progress, ask_again, check_names, estimate
 from evaluators.desk import Desk
+from evaluators.health import Health, examine
 from evaluators.run import build_clerk, build_plan
 from waypost.errors import WrongUse
 from waypost.settings import Settings
@@ -84,6 +85,17 @@ def evaluate(
         done = _shown(pages, found.runs)
     say(f"{done.asked:,} evaluations asked for, {done.skipped:,} were there already.")
     return {**asdict(found), "asked": done.asked, "skipped": done.skipped}
+
+
+def health(
+    settings: Settings, project: str = projects.DEFAULT, *, days: float = 1.0
+) -> list[Health]:
+    """What each evaluator of a project did in the last days, and why where it did nothing."""
+    now = dt.datetime.now(dt.UTC)
+    with store(settings) as engine, plainly(), engine.connect() as connection:
+        mine = projects.named(connection, project)
+        plan = build_plan(settings)
+        return examine(connection, mine, plan, now - dt.timedelta(days=days), now=now)
 
 
 def told(found: Estimate) -> str:

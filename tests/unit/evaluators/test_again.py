@@ -5,13 +5,14 @@ import threading
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from evaluators.again import ask_again, check_names, estimate
 from evaluators.evaluator import Evaluator, evaluator
 from evaluators.health import examine
 from evaluators.outbox import Outbox, request_of
-from evaluators.verb import Request, evaluate
+from evaluators.verb import Request, evaluate, health
 from evaluators.worker import Worker
 from tests.factories import NOW_NS
 from tests.unit.evaluators.test_worker import send, settle_jobs, shipped, stored, whole, worker
@@ -23,6 +24,10 @@ from waypost.store.projects import Project
 from waypost.store.traces import Filter
 
 AT = dt.datetime.fromtimestamp(NOW_NS / 1e9, dt.UTC)
+REVIEWED = sa.text(
+    "insert into review (project_id, trace_id, span_id, started_at, evaluator, reviewer, outcome,"
+    " judged, at) values (1, gen_random_uuid(), :n, :at, 'shipped', 'p', :outcome, :judged, :at)"
+)
 DAY = Filter(AT - dt.timedelta(days=1), AT + dt.timedelta(days=1))
 
 
@@ -82,6 +87,19 @@ def test_health_shows_counts_and_why_nothing_matches(engine: Engine) -> None:
         since = until - dt.timedelta(minutes=1)
         later = examine(connection, project(engine), quiet.desk.plan, since, now=until)
     assert {h.name: h.why for h in later}["whole"] == "no run has arrived yet"
+
+
+def test_health_corrects_the_rate_by_what_people_found(engine: Engine, database: str) -> None:
+    settled(engine, shipped)
+    with engine.begin() as connection:
+        for n, (judged, said) in enumerate([(0, 0)] * 40 + [(0, 1)] * 10 + [(1, 1)] * 45):
+            connection.execute(REVIEWED, {"n": n, "judged": judged, "outcome": said, "at": AT})
+    (found,) = [h for h in health(Settings(database_url=database), days=9999) if h.agreed]
+    assert found.agreed is not None
+    assert found.agreed.precision is not None
+    assert found.agreed.precision.value == 0.8
+    assert found.corrected is not None
+    assert found.as_json()["precision"] is not None
 
 
 def test_scores_go_out_as_evaluation_events(engine: Engine) -> None:
