@@ -2,8 +2,9 @@
 
     python -m benchmarks.tracer [--only "NAME;…"] [--steps 5,20,50,100,200] [--runs 5] [--keep DIR]
 
-Each contender gets an environment of its own in a cache folder and is measured against bare
-LangChain in the same process. Nothing is written anywhere else; the tables are printed.
+Each contender gets an environment of its own in a cache folder and is measured in a process of its
+own, bare LangChain first. What a contender adds is its cheapest run less the cheapest bare run of
+all processes. Nothing is written anywhere else; the tables are printed.
 """
 
 import argparse
@@ -171,6 +172,14 @@ def table(title: str, found: dict[str, Rows], column: str, form: str) -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
+def subtract_bare(runs: list[Rows]) -> None:
+    """What each contender adds at each length."""
+    for same_length in zip(*runs, strict=True):
+        bare = min(row["bare"] for row in same_length)
+        for row in same_length:
+            row["added"] = row["cpu"] - bare
+
+
 def main() -> None:
     form = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
@@ -199,6 +208,7 @@ def main() -> None:
             found[name + version_of(python, packages)] = rows
     if not found:
         sys.exit("nothing could be measured")
+    subtract_bare(list(found.values()))
     table("Added CPU a step, ms (all threads, export included)", found, "added", "{:.2f}")
     table("KiB sent a run", found, "wire", "{:,.0f}")
     table("KiB sent a run, uncompressed", found, "plain", "{:,.0f}")

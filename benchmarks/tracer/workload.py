@@ -6,7 +6,6 @@ Runs inside a contender's own environment and prints one JSON line with its meas
 import gc
 import importlib
 import json
-import statistics
 import sys
 import time
 import urllib.request
@@ -20,7 +19,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-FIXED = {"numbers": list(range(50)), "text": "x" * 500}
 SENTENCE = "The parcel left the warehouse in the evening and nobody has seen it since. "
 
 
@@ -74,40 +72,28 @@ def run(steps: int, config: dict[str, Any]) -> None:
     agent(steps).invoke(question, {**config, "recursion_limit": 10 * steps + 100})
 
 
-def spin() -> float:
-    """CPU of a fixed piece of work: how fast this machine happens to be right now."""
-    begin = time.process_time()
-    for _ in range(400):
-        json.loads(json.dumps(FIXED))
-    return time.process_time() - begin
-
-
 class Meter:
     """CPU milliseconds a step of all threads, sending included.
 
-    The machine is seldom alone: each run is scaled by how long a fixed piece of work took before
-    and after it, and the median of the runs counts.
+    The machine is seldom alone, and a neighbour only ever makes a run dearer: the cheapest of
+    several runs counts, short runs being repeated more often.
     """
 
     def __init__(self, runs: int) -> None:
         self._runs = runs
-        self._best = min(spin() for _ in range(20))
 
     def runs(self, steps: int) -> int:
-        """Short runs are measured more often."""
-        return max(self._runs, 150 // steps)
+        return max(self._runs, 200 // steps)
 
     def cpu(self, steps: int, config: dict[str, Any], flush: Callable[[], object]) -> float:
         found = []
         for _ in range(self.runs(steps)):
             gc.collect()
-            before = spin()
             begin = time.process_time()
             run(steps, config)
             flush()
-            used = time.process_time() - begin
-            found.append(used * self._best / ((before + spin()) / 2))
-        return statistics.median(found) * 1000 / steps
+            found.append(time.process_time() - begin)
+        return min(found) * 1000 / steps
 
 
 def main() -> None:
@@ -125,9 +111,7 @@ def main() -> None:
         cpu = meter.cpu(steps, config, flush)
         time.sleep(1)
         wire, plain = (taken / meter.runs(steps) / 1024 for taken in ask(endpoint))
-        added = cpu - bare[steps]
-        row = {"steps": steps, "bare": bare[steps], "added": added, "wire": wire, "plain": plain}
-        rows.append(row)
+        rows.append({"steps": steps, "bare": bare[steps], "cpu": cpu, "wire": wire, "plain": plain})
     print(json.dumps(rows), flush=True)
 
 
