@@ -23,7 +23,7 @@ from waypost.records import (
     Tokens,
     Trajectory,
 )
-from waypost.store import cohorts, scores, traces
+from waypost.store import cohorts, feed, scores, traces
 from waypost.store.ingest import Writer
 from waypost.store.partitions import ensure_days
 from waypost.store.scores import Verdict
@@ -233,7 +233,15 @@ def write(engine: Engine, made: Sequence[Plan], project: int = 1) -> list[str]:
         for plan, steps in built:
             run = assemble(steps, cohort_keys=KEYS)
             settle(connection, run, judge(run, plan), {k[0]: v for k, v in ids.items()}, project)
+    count(engine, project)
     return [trace_id(plan.name) for plan in made]
+
+
+def count(engine: Engine, project: int) -> None:
+    """Bring the counters of runs up to date, as the alerts' engine does."""
+    with engine.begin() as connection:
+        while waiting := feed.take(connection):
+            feed.count(connection, project, waiting.get(project, {}))
 
 
 def settle(

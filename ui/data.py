@@ -164,7 +164,7 @@ def _by_cookie(current: Settings) -> Person | None:
 
 def _by_provider(current: Settings) -> Person | None:
     assert current.users is not None
-    if not st.user.is_logged_in or st.user.get("email_verified") is False:
+    if not is_known_to_provider() or st.user.get("email_verified") is False:
         return None
     return by_oidc(read_users(current.users), str(st.user.get("email") or ""))
 
@@ -358,6 +358,11 @@ def _environments(_key: str, project_id: int) -> list[str]:
 
 def environments(project_id: int) -> list[str]:
     return _environments(_url(), project_id)
+
+
+def is_known_to_provider() -> bool:
+    """Whether an identity provider has said who this is."""
+    return bool(st.user.get("is_logged_in"))
 
 
 def uses_provider() -> bool:

@@ -129,9 +129,8 @@ def draw_who(person: Person) -> None:
         return
     with st.container(key="who", horizontal=True, horizontal_alignment="right"):
         st.text(f"{person.name} · {person.role}")
-        if st.user.is_logged_in:
-            if st.button("Sign out", type="tertiary"):
-                st.logout()
+        if data.uses_provider():
+            st.button("Sign out", type="tertiary", on_click=st.logout)
         else:
             sign_out_form()
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,7 +70,9 @@ class Runs:
                     self._kept.move_to_end(key)
                     return known
             declared = projects.get(connection, project_id).cohort_keys
-            run = runs.load(connection, project_id, trace_id, cohort_keys=declared)
+            run = runs.load(
+                connection, project_id, trace_id, cohort_keys=declared, now=time.time_ns()
+            )
             if run is None:
                 return None
             since = dt.datetime.fromtimestamp(run.started_at / 1e9, dt.UTC) - dt.timedelta(days=1)

@@ -29,7 +29,7 @@ _LIGHT: Final[Mapping[str, object]] = {
     "dataframeHeaderBackgroundColor": "#f4f6f9",
 }
 _DARK: Final[Mapping[str, object]] = {
-    "primaryColor": "#5b8cff",
+    "primaryColor": "#3a6fe6",
     "backgroundColor": "#10151d",
     "secondaryBackgroundColor": "#19202b",
     "textColor": "#e6eaf0",

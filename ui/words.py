@@ -9,6 +9,7 @@ import streamlit as st
 
 from waypost.rates import Rate, percent
 
+_SHARED = ("agent", "environment", "route")
 _UNSAFE = re.compile(r"[^\w .@/+=%–-]")
 
 
@@ -85,6 +86,12 @@ def clock(at: dt.datetime, now: dt.datetime | None = None) -> str:
     if there.date() == today:
         return f"{there:%H:%M}"
     return f"{there.day} {there:%b %H:%M}"
+
+
+def short_cohort(values: Mapping[str, str]) -> str:
+    """A run's cohort without what nearly all runs share."""
+    shown = {k: v for k, v in values.items() if k not in _SHARED}
+    return cohort(shown) if shown else ""
 
 
 def rate(given: Rate) -> str:

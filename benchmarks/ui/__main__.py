@@ -6,6 +6,7 @@ budget ends with exit code 1.
 
 import argparse
 import datetime as dt
+import logging
 import os
 import sys
 import tempfile
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--scores", type=int, default=5_000_000)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
+    logging.getLogger("streamlit").setLevel(logging.ERROR)
     with _store() as (engine, url):
         began = time.monotonic()
         fill(engine, given.scores, dt.datetime.now(dt.UTC))

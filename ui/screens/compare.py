@@ -134,7 +134,7 @@ def _side(name: str, one: Judged, other: Judged) -> None:
     cost, cost_other = run.cost_usd or 0.0, other.run.cost_usd or 0.0
     text.lines(
         [
-            words.cohort(run.cohort) if run.cohort else (run.name or run.id),
+            words.short_cohort(run.cohort) or run.name or run.id,
             f"{words.plural(len(run.steps), 'step')} ({len(run.steps) - len(other.run.steps):+d})",
             f"{words.took(took)} ({_signed(took - took_other, words.took)})",
             f"{words.money(cost)} ({_signed(cost - cost_other, words.money)})",
@@ -210,7 +210,7 @@ def _detail(pair: Pair) -> None:
 def _texts(pair: Pair) -> list[tuple[str, str, str]]:
     return [
         (name, _text(pair.left, name), _text(pair.right, name))
-        for name in ("Arguments", "Query", "Result", "Output", "Error")
+        for name in ("Model", "Arguments", "Query", "Result", "Documents", "Output", "Error")
     ]
 
 
@@ -218,11 +218,16 @@ def _text(step: Step | None, name: str) -> str:
     if step is None:
         return ""
     if name == "Output":
-        return cut("\n\n".join(m.text or pretty([dict(p) for p in m.parts]) for m in step.output))
+        calls = [(c.get("name"), c.get("arguments")) for m in step.output for c in m.tool_calls]
+        said = [m.text for m in step.output if m.text]
+        return cut("\n".join([*said, *(f"calls {name}({pretty(given)})" for name, given in calls)]))
+    if name == "Model":
+        return " · ".join(t for t in (step.model, step.prompt_version) if t)
     value = {
         "Arguments": step.arguments,
         "Query": step.query,
         "Result": step.result,
+        "Documents": "\n\n".join(d.content for d in step.documents) or None,
         "Error": f"{step.error.type}: {step.error.message}" if step.error else None,
     }[name]
     return "" if value is None else pretty(value, LONGEST)

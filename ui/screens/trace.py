@@ -13,7 +13,7 @@ from ui.screen import screen
 from ui.widgets import text
 from ui.widgets.replay import replay
 from waypost.errors import WaypostError
-from waypost.records import Json, Status
+from waypost.records import Feedback, Json, Status
 from waypost.roles import Role
 from waypost.store.reviews import Review
 
@@ -23,7 +23,10 @@ _MISSING = {
     "missing_step": "a step never arrived",
     "missing_base": "an input is incomplete because its base was lost",
     "skew": "clocks disagreed, so times were moved",
-    "open_steps": "some steps have no end",
+    "missing_parent": "a span they hang below never arrived",
+    "truncated": "some texts were cut on the way",
+    "dropped_attributes": "some attributes were left out on the way",
+    "no_content": "no texts were recorded",
 }
 
 
@@ -70,10 +73,10 @@ def _header(judged: Judged, trace_id: str) -> None:
             text.answer(
                 _verdict(judged),
                 tone=tone,
-                detail=" · ".join(
+                detail=_joined(
                     [
                         run.name or run.agent or "run",
-                        words.cohort(run.cohort) if run.cohort else "",
+                        words.short_cohort(run.cohort),
                         *facts,
                         f"trace {trace_id[:12]}…",
                     ]
@@ -82,6 +85,24 @@ def _header(judged: Judged, trace_id: str) -> None:
         _buttons(judged, trace_id)
     for sentence in _gaps(judged):
         st.info(sentence, icon="ℹ️")
+    said = [_feedback(one) for one in run.feedback[:5]]
+    if said:
+        with st.container(key="feedback"):
+            text.lines(said)
+
+
+def _feedback(given: Feedback) -> str:
+    """What somebody outside said of the run."""
+    verdict = {True: "✓ good", False: "✕ bad", None: ""}[given.passed]
+    value = "" if given.value is None else f"{given.value:g}"
+    who = f"by {given.by}" if given.by else given.source
+    where = f"on step {given.step_number}" if given.step_number else ""
+    return _joined([f"{given.name} {verdict}".strip(), given.label or value, who, where,
+                    given.explanation])  # fmt: skip
+
+
+def _joined(parts: list[str]) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _verdict(judged: Judged) -> str:
@@ -108,6 +129,11 @@ def _gaps(judged: Judged) -> list[str]:
     run = judged.run
     known = [_MISSING[k] for k in sorted(run.incomplete) if k in _MISSING]
     found = [f"Part of this run is missing: {'; '.join(known)}."] if known else []
+    holes = sum(not s.input_complete for s in run.steps)
+    if holes:
+        found.append(
+            f"The input of {words.plural(holes, 'step')} is incomplete: its base was lost."
+        )
     expected = max((s.total_steps or 0 for s in run.scopes), default=0)
     if expected > len(run.steps):
         found.append(f"{len(run.steps)} of {expected} steps are here.")

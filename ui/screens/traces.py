@@ -121,7 +121,7 @@ def frame_of(here: Place, rows: Sequence[Summary]) -> pd.DataFrame:
         {
             "started": [words.local(r.first_at).replace(tzinfo=None) for r in rows],
             "agent": [words.one_line(r.agent or r.name or "", 60) for r in rows],
-            "cohort": [_cohort(names.get(r.cohort_id or -1, {})) for r in rows],
+            "cohort": [words.short_cohort(names.get(r.cohort_id or -1, {})) for r in rows],
             "shape": [r.shape for r in rows],
             "first bad": [r.first_bad_step for r in rows],
             "✕": [r.fails for r in rows],
@@ -133,11 +133,6 @@ def frame_of(here: Place, rows: Sequence[Summary]) -> pd.DataFrame:
             "trace": [r.trace_id for r in rows],
         }
     )
-
-
-def _cohort(values: Mapping[str, str]) -> str:
-    hidden = ("agent", "environment", "route")
-    return words.cohort({k: v for k, v in values.items() if k not in hidden}) if values else ""
 
 
 def _status(row: Summary) -> str:

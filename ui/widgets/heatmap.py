@@ -44,7 +44,9 @@ def heatmap(
     ).add_params(pick)  # fmt: skip
     marks = base.mark_text(fontSize=13).encode(
         text="text:N",
-        color=alt.condition("datum.dark", alt.value("#ffffff"), alt.value("#1b2430")),
+        color=alt.condition(
+            "datum.dark", alt.value("#ffffff"), alt.value("#e6eaf0" if _is_dark() else "#1b2430")
+        ),
     )
     chart = (
         (boxes + marks)
@@ -59,16 +61,23 @@ def heatmap(
     )  # fmt: skip
 
 
+def _is_dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
 def _scale(changes: bool) -> alt.Color:
+    dark = _is_dark()
     if changes:
         scale = alt.Scale(
             domain=[-0.2, -0.02, 0, 0.02, 0.2], clamp=True, interpolate="rgb",
-            range=["#3b7dd8", "#dbe9fb", "#f3f5f8", "#fde7d2", "#e8590c"],
+            range=["#2f62b5", "#1d2f4d", "#1a212c", "#40291c", "#c4470a"] if dark
+            else ["#3b7dd8", "#dbe9fb", "#f3f5f8", "#fde7d2", "#e8590c"],
         )  # fmt: skip
     else:
         scale = alt.Scale(
             domain=[0, 0.05, 0.12, 0.25, 0.4], clamp=True, interpolate="rgb",
-            range=["#f3f5f8", "#fdebdc", "#fbc79b", "#f0803c", "#c2330f"],
+            range=["#1a212c", "#33261f", "#5f3517", "#a34a12", "#d2400f"] if dark
+            else ["#f3f5f8", "#fdebdc", "#fbc79b", "#f0803c", "#c2330f"],
         )  # fmt: skip
     return alt.Color("shade:Q", scale=scale, legend=None)
 

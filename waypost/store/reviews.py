@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from waypost.errors import NotFound
 from waypost.records import Outcome, Score
 from waypost.roles import Person, Role
-from waypost.store import audit, scores
+from waypost.store import audit, feed, scores
 from waypost.store.rows import at_ns, span_number, span_text
 from waypost.store.scores import OUTCOME_CODE, OUTCOMES, Verdict
 
@@ -117,6 +117,7 @@ def write(
             _score(review, by),
         )  # fmt: skip
         scores.write(connection, project_id, [verdict])
+        feed.note(connection, project_id, [review.trace_id], now=moment)
     said = {"evaluator": review.evaluator, "outcome": str(review.outcome)}
     actor = audit.Actor(by.name, "dashboard")
     target = f"{review.trace_id}/{review.span_id or 'run'}"
