@@ -41,7 +41,7 @@ _COLUMNS = frozenset(
     }
 )  # fmt: skip
 _LONG = ("system", "tools", "arguments", "result", "documents", "resource")
-_NESTED: Mapping[str, Callable[[Any], object]] = {
+NESTED: Mapping[str, Callable[[Any], object]] = {
     "error": lambda v: Fault(**v),
     "guard": lambda v: Guard(**v),
     "human": lambda v: Human(**v),
@@ -186,7 +186,7 @@ def unpack_detail(detail: dict[str, Json], body_of: Callable[[bytes], bytes | No
             detail[name] = loads(body)
     for name, value in detail.items():
         if name in _DEFAULTS:
-            build = _NESTED.get(name)
+            build = NESTED.get(name)
             fields[name] = value if build is None or value is None else build(value)
     if missing:
         fields["notes"] = (*fields.get("notes", ()), *missing)

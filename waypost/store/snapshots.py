@@ -1,6 +1,6 @@
 """A whole trajectory as bytes and back: cases of a dataset outlive the run they were made from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -8,22 +8,16 @@ import orjson
 
 from waypost.canon import canonical_message
 from waypost.records import (
-    Document,
-    Fault,
     Feedback,
-    Guard,
-    Human,
     Json,
     Kind,
-    Link,
-    Memory,
     Message,
     Status,
     Step,
     Tokens,
     Trajectory,
 )
-from waypost.store.codec import Codec
+from waypost.store.codec import NESTED, Codec
 
 _STEPS = ("steps", "scopes", "others")
 _MESSAGES = ("input", "output")
@@ -99,16 +93,11 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-_BUILD = {
+_BUILD: Mapping[str, Callable[[Any], object]] = {
+    **NESTED,
     "kind": Kind,
     "status": Status,
     "tokens": lambda v: Tokens(**v),
-    "error": lambda v: Fault(**v),
-    "guard": lambda v: Guard(**v),
-    "human": lambda v: Human(**v),
-    "memory": lambda v: Memory(**{**v, "records": tuple(v.get("records", ()))}),
-    "documents": lambda v: tuple(Document(**d) for d in v),
-    "links": lambda v: tuple(Link(**one) for one in v),
 }
 
 
