@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ui import data
+from ui import data, opened
 from waypost import previews
 from waypost.records import Json, Outcome, Trajectory
 from waypost.roles import Person, Role
@@ -24,7 +24,7 @@ def acting(needed: Role, doing: str) -> Iterator[tuple[Connection, Person]]:
     """One transaction of somebody who may do this now; NotAllowed otherwise."""
     person = data.person()
     person.must_be(needed, doing)
-    with plainly(), data.store().engine.begin() as connection:
+    with plainly(), opened.store().engine.begin() as connection:
         yield connection, person
     data.forget()
 

@@ -2,9 +2,6 @@
 
 import datetime as dt
 import functools
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +11,9 @@ import streamlit as st
 
 from ui import sentences
 from ui.guard import COOKIE, Sessions
+from ui.opened import settings, store
 from ui.place import Place
-from ui.runs import Opened, Runs
+from ui.runs import Opened
 from ui.serve import sessions_of
 from ui.users import by_oidc, read_users
 from waypost import previews
@@ -36,70 +34,18 @@ from waypost.store import (
     rates,
     retention,
     reviews,
-    sessions,
     stamps,
     traces,
 )
 from waypost.store import incidents as stored_incidents
-from waypost.store.engine import Connection, Engine, connect, plainly
+from waypost.store.engine import Connection, plainly
 from waypost.store.projects import Project
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _FRESH = 15
-_LAST = 256
 _EXPLAINED = 8000
 STALE = "waypost_stale_since"
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The database and what is held open of it."""
-
-    engine: Engine
-    runs: Runs
-    secret: bytes
-    last: "Last"
-
-
-class Last:
-    """The newest answer to each question, for when Postgres is away."""
-
-    def __init__(self, most: int = _LAST) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[float, object]] = OrderedDict()
-
-    def put(self, key: str, value: object) -> None:
-        with self._lock:
-            self._kept[key] = (time.time(), value)
-            self._kept.move_to_end(key)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-
-    def get(self, key: str) -> tuple[float, object] | None:
-        with self._lock:
-            return self._kept.get(key)
-
-
-def settings() -> Settings:
-    return Settings.read()
-
-
-@st.cache_resource(show_spinner=False, max_entries=4, on_release=lambda s: s.engine.dispose())
-def _opened(url: str) -> Store:
-    engine = connect(url, application="waypost ui")
-    with plainly(), engine.begin() as connection:
-        secret = sessions.secret(connection)
-    return Store(engine, Runs(engine), secret, Last())
-
-
-def store() -> Store:
-    """The store of this installation."""
-    url = settings().database_url
-    if url is None:
-        raise StoreAway("The dashboard has no database; start it with `waypost ui`.")
-    return _opened(url)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import streamlit as st
 
-from ui import data, place, words
+from ui import data, opened, place, words
 from ui.place import Place
 from ui.screen import Screen
 from waypost.links import WINDOWS
@@ -125,7 +125,7 @@ def draw_away(error: Exception) -> None:
 
 def draw_who(person: Person) -> None:
     """Who is signed in, and the way out; nothing on an installation without a login."""
-    if data.settings().users is None:
+    if opened.settings().users is None:
         return
     with st.container(key="who", horizontal=True, horizontal_alignment="right"):
         st.text(f"{person.name} · {person.role}")

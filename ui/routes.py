@@ -23,7 +23,7 @@ _MOST = 50
 class StepRoutes:
     """Hands a run to the replay; only with a token that the page made, otherwise 404."""
 
-    def __init__(self, secret: bytes, runs: Runs) -> None:
+    def __init__(self, secret: bytes, runs: Callable[[], Runs]) -> None:
         self._secret = secret
         self._runs = runs
 
@@ -73,7 +73,7 @@ class StepRoutes:
 
     def _build(self, claims: Mapping[str, Json], build: Callable[[Opened], Json]) -> bytes | None:
         try:
-            run = self._runs.open(int(str(claims["project"])), str(claims["trace"]))
+            run = self._runs().open(int(str(claims["project"])), str(claims["trace"]))
         except WaypostError:
             return None
         if run is None:

@@ -7,7 +7,7 @@ from typing import Final
 import uvicorn
 from streamlit.web import bootstrap
 
-from ui.runs import Runs
+from ui import opened
 from ui.serve import build
 from ui.theme import THEME
 from waypost.settings import Settings
@@ -24,7 +24,7 @@ def serve(settings: Settings) -> None:
             secret = sessions.secret(connection)
         hand_down(settings, engine.url.render_as_string(hide_password=False))
         bootstrap.load_config_options(dict(options(settings, secret)))
-        app = build(settings, secret=secret, runs=Runs(engine))
+        app = build(settings, secret=secret, runs=lambda: opened.store().runs)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

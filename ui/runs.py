@@ -4,6 +4,8 @@ import datetime as dt
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,10 +13,11 @@ from ui.outline import Judged, judged, outline, span_rows
 from ui.payload import Payloads
 from waypost.records import Json
 from waypost.store import projects, runs, scores, stamps
-from waypost.store.engine import Engine, plainly
+from waypost.store.engine import Connection, Engine, plainly
 
 _KEPT = 24
-_STEPS_KEPT = 60_000
+_STEPS_KEPT = 250_000
+_Key = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Runs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, str], Opened] = OrderedDict()
+        self._kept: OrderedDict[_Key, Opened] = OrderedDict()
+        self._busy: dict[_Key, tuple[threading.Lock, int]] = {}
 
     def open(self, project_id: int, trace_id: str) -> Opened | None:
         """The run as it is now; None when the project has no such trace."""
@@ -64,24 +68,38 @@ class Runs:
             stamp = stamps.of_run(connection, project_id, trace_id)
             if stamp is None:
                 return None
-            with self._lock:
-                known = self._kept.get(key)
+            with self._alone(key):
+                known = self._known(key)
                 if known is not None and known.stamp == stamp:
-                    self._kept.move_to_end(key)
                     return known
-            declared = projects.get(connection, project_id).cohort_keys
-            run = runs.load(
-                connection, project_id, trace_id, cohort_keys=declared, now=time.time_ns()
-            )
-            if run is None:
-                return None
-            since = dt.datetime.fromtimestamp(run.started_at / 1e9, dt.UTC) - dt.timedelta(days=1)
-            said = scores.of_trace(connection, project_id, run.traces, since)
-        opened = Opened(judged(run, said), stamp)
-        self._keep(key, opened)
-        return opened
+                opened = _load(connection, project_id, trace_id, stamp)
+                if opened is not None:
+                    self._keep(key, opened)
+                return opened
 
-    def _keep(self, key: tuple[int, str], opened: Opened) -> None:
+    def _known(self, key: _Key) -> Opened | None:
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+            return known
+
+    @contextmanager
+    def _alone(self, key: _Key) -> Iterator[None]:
+        """A long run is put together once, however many requests ask for it meanwhile."""
+        with self._lock:
+            busy, waiting = self._busy.get(key, (threading.Lock(), 0))
+            self._busy[key] = (busy, waiting + 1)
+        try:
+            with busy:
+                yield
+        finally:
+            with self._lock:
+                busy, waiting = self._busy.pop(key)
+                if waiting > 1:
+                    self._busy[key] = (busy, waiting - 1)
+
+    def _keep(self, key: _Key, opened: Opened) -> None:
         with self._lock:
             self._kept[key] = opened
             self._kept.move_to_end(key)
@@ -89,3 +107,13 @@ class Runs:
             while len(self._kept) > 1 and (len(self._kept) > _KEPT or held > _STEPS_KEPT):
                 _, gone = self._kept.popitem(last=False)
                 held -= gone.size
+
+
+def _load(connection: Connection, project_id: int, trace_id: str, stamp: str) -> Opened | None:
+    declared = projects.get(connection, project_id).cohort_keys
+    run = runs.load(connection, project_id, trace_id, cohort_keys=declared, now=time.time_ns())
+    if run is None:
+        return None
+    since = dt.datetime.fromtimestamp(run.started_at / 1e9, dt.UTC) - dt.timedelta(days=1)
+    said = scores.of_trace(connection, project_id, run.traces, since)
+    return Opened(judged(run, said), stamp)

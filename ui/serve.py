@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 log = logging.getLogger("waypost.ui")
 
 
-def build(settings: Settings, *, secret: bytes, runs: Runs) -> App:
+def build(settings: Settings, *, secret: bytes, runs: Callable[[], Runs]) -> App:
     """The app of this installation; BadSetting when it would be open to everyone."""
     sessions = sessions_of(settings, secret)
     routes = [*StepRoutes(secret, runs).routes(), *plain_routes()]

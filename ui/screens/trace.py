@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import actions, data, frame, go, place, tokens, words
+from ui import actions, data, frame, go, opened, place, tokens, words
 from ui.outline import Judged
 from ui.routes import PURPOSE, SECONDS
 from ui.runs import Opened
@@ -37,16 +37,19 @@ def trace() -> None:
     if not is_id(trace_id):
         _no_trace("This address names no run." if not trace_id else "That is not a run's id.")
         return
-    with st.container(key="trace_body"):
-        opened = data.run(frame.here(), trace_id)
-    if opened is None:
+    waiting = st.empty()
+    with waiting:
+        st.skeleton(height=560)
+    found = data.run(frame.here(), trace_id)
+    waiting.empty()
+    if found is None:
         _no_trace(
             "No run with this id is stored in this project: it may not have arrived yet, belong to "
             "another project, or be past the keep-time."
         )
         return
-    _header(opened.judged, trace_id)
-    live = not opened.judged.run.ended
+    _header(found.judged, trace_id)
+    live = not found.judged.run.ended
     st.fragment(_replay, run_every="2s" if live else None)(trace_id)
 
 
@@ -157,20 +160,20 @@ def _buttons(judged: Judged, trace_id: str) -> None:
 
 def _replay(trace_id: str) -> None:
     here = frame.here()
-    opened = data.run(here, trace_id)
-    if opened is None:
+    found = data.run(here, trace_id)
+    if found is None:
         return
     key = f"replay_{trace_id}"
     result = replay(
         key=key,
         trace=trace_id,
-        step=_step(opened.judged),
+        step=_step(found.judged),
         token=_token(here.project.id, trace_id),
-        stamp=opened.stamp,
+        stamp=found.stamp,
         can_review=frame.reader().role.includes(Role.REVIEWER),
         on_step=lambda: _stepped(key),
     )
-    _react(result, opened, trace_id)
+    _react(result, found, trace_id)
 
 
 def _step(judged: Judged) -> int:
@@ -183,7 +186,7 @@ def _token(project_id: int, trace_id: str) -> str:
     """Steady for ten minutes, so that a rerun sends the replay nothing new."""
     now = time.time() // _STEADY * _STEADY
     claims: dict[str, Json] = {"project": project_id, "trace": trace_id}
-    return tokens.sign(data.store().secret, PURPOSE, claims, seconds=SECONDS, now=now)
+    return tokens.sign(opened.store().secret, PURPOSE, claims, seconds=SECONDS, now=now)
 
 
 def _stepped(key: str) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import data
+from ui import data, opened
 from ui.place import Place
 from ui.widgets import text
 
@@ -14,7 +14,7 @@ tracer.instrument(endpoint="{endpoint}")
 
 def first_lines() -> str:
     """The three lines that send a first trace to this installation."""
-    current = data.settings()
+    current = opened.settings()
     host = current.host if ":" not in current.host else f"[{current.host}]"
     return _LINES.format(endpoint=f"http://{host}:{current.otlp_http}")
 
@@ -33,7 +33,7 @@ def _waiting(here: Place) -> None:
         st.rerun(scope="app")
     text.answer("Nothing has arrived yet.", detail="Three lines send the first run:")
     st.code(first_lines(), language="python")
-    current = data.settings()
+    current = opened.settings()
     st.text(
         f"The collector listens for OTLP on http://{current.host}:{current.otlp_http} (HTTP) and "
         f"{current.host}:{current.otlp_grpc} (gRPC)."
