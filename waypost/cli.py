@@ -113,7 +113,6 @@ def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **p
 def collect(data: Path | None, database_url: str | None) -> None:
     """Run one collector against the store."""
     from collector.run import serve
-
     from waypost.supervisor import end_with_parent
 
     end_with_parent()
@@ -125,7 +124,6 @@ def collect(data: Path | None, database_url: str | None) -> None:
 def work(data: Path | None, database_url: str | None) -> None:
     """Run one worker against the store."""
     from evaluators.run import work as run
-
     from waypost.supervisor import end_with_parent
 
     end_with_parent()
