@@ -14,6 +14,7 @@ from collector.door import Door
 from collector.health import Health
 from collector.listener import Listener, bind, make_listener
 from collector.metrics import Metrics
+from collector.rates import Rates
 from collector.receiver import Receiver
 from collector.server import application
 from collector.spool import Spool
@@ -83,7 +84,13 @@ class Collector:
     async def _listen(self) -> tuple[Listener, Any, list["asyncio.Task[None]"]]:
         settings = self._settings
         origins = tuple(o.strip() for o in settings.cors_origins.split(",") if o.strip())
-        app = application(self._receiver, self._health, cors=origins, rest=api.app(self._engine))
+        app = application(
+            self._receiver,
+            self._health,
+            cors=origins,
+            rest=api.app(self._engine),
+            rates=Rates(self._engine),
+        )
         listener = make_listener(app, settings.host, settings.otlp_http)
         tasks = []
         if self._files is not None:

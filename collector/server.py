@@ -21,6 +21,7 @@ from collector.inflate import ENCODINGS
 from collector.metrics import CONTENT_TYPE
 from collector.pipeline import LOGS, METRICS, TRACES
 from collector.pipeline import Request as Export
+from collector.rates import Rates
 from collector.receiver import Receiver
 from collector.tickets import Answer, Busy, Code
 from waypost.errors import NotAllowed, StoreAway, WaypostError
@@ -41,7 +42,12 @@ class Refused(Exception):
 
 
 def application(
-    receiver: Receiver, health: Health, *, cors: tuple[str, ...] = (), rest: ASGIApp | None = None
+    receiver: Receiver,
+    health: Health,
+    *,
+    cors: tuple[str, ...] = (),
+    rest: ASGIApp | None = None,
+    rates: Rates | None = None,
 ) -> Starlette:
     """The ASGI application; browsers may send only from the listed origins."""
     routes: list[BaseRoute] = [
@@ -53,7 +59,7 @@ def application(
     routes += [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz(health)),
-        Route("/metrics", _metrics(receiver)),
+        Route("/metrics", _metrics(receiver, rates)),
     ]
     if rest is not None:
         routes.append(Mount("/api/v1", rest))
@@ -217,8 +223,9 @@ def _readyz(health: Health) -> Callable[[Request], Awaitable[Response]]:
     return ready
 
 
-def _metrics(receiver: Receiver) -> Callable[[Request], Awaitable[Response]]:
-    async def exposition(_: Request) -> Response:
-        return Response(receiver.metrics.exposition(), media_type=CONTENT_TYPE)
+def _metrics(receiver: Receiver, rates: Rates | None) -> Callable[[Request], Awaitable[Response]]:
+    async def exposition(request: Request) -> Response:
+        more = "" if rates is None else await rates.of(request)
+        return Response(receiver.metrics.exposition() + more.encode(), media_type=CONTENT_TYPE)
 
     return exposition
