@@ -26,6 +26,12 @@ class Chore:
     due_at: float = 0.0
 
 
+def first_line(error: BaseException) -> str:
+    """An error in one line; a database's tells its whole statement after that."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
+
+
 def store_chores(engine: Engine) -> list[Chore]:
     """Keeping the store: partitions a week ahead, and what is past its keep-time dropped."""
     return [
@@ -54,4 +60,4 @@ def _do(chore: Chore) -> None:
     except WaypostError as error:
         log.warning("Chore %s could not be done: %s", chore.name, error)
     except Exception as error:  # noqa: BLE001  the worker's loop: one chore must not end the others
-        log.warning("Chore %s failed: %s: %s", chore.name, type(error).__name__, error)
+        log.warning("Chore %s failed: %s", chore.name, first_line(error))

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from evaluators.chores import first_line
 from evaluators.desk import Desk, Verdicted, first_trace, verdicts_of
 from evaluators.plan import Binding
 from waypost.errors import WaypostError
@@ -63,7 +64,7 @@ class Worker:
             try:
                 done = self.turn()
             except Exception as error:  # noqa: BLE001  whatever happens, the worker goes on
-                log.warning("A round of work failed: %s: %s", type(error).__name__, error)
+                log.warning("A round of work failed: %s", first_line(error))
                 done, pause = 0, LONGEST_PAUSE
             if done:
                 pause = PAUSE_SECONDS
@@ -100,7 +101,7 @@ class Worker:
                 for job in mine:
                     self._guarded(project, [job], work)
                 return
-            self._put_back(mine[0], f"{type(error).__name__}: {error}")
+            self._put_back(mine[0], first_line(error))
 
     def _put_back(self, job: Job, error: str) -> None:
         log.warning("Job on trace %s failed (attempt %d): %s", job.trace_id, job.attempts, error)

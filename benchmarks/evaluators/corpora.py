@@ -104,7 +104,17 @@ def _harmful_request(root: Path) -> list[Sample]:
     goals = {r["meta"]["goal"]: r["group"] for r in read_rows("jbb_responses", root)}
     samples += [Sample(goal, 1, group, "jbb_goals") for goal, group in goals.items() if goal]
     samples += [s for s in _attack_texts(root) if not s.flag and s.source != "benign_scary_words"]
-    return _balanced(samples, flagged_share=0.4)
+    samples += _everyday_requests(root)
+    return _balanced(samples, flagged_share=0.25)
+
+
+def _everyday_requests(root: Path) -> Iterator[Sample]:
+    """What customers say to an agent in ordinary runs: nobody asks for harm there."""
+    for name in ("tau_bench", "tau2_bench"):
+        for row in read_rows(name, root):
+            said = [m for m in row["messages"] if m["role"] == "user" and m.get("content")]
+            for message in said[:4]:
+                yield Sample(message["content"][:600], 0, row["group"], name)
 
 
 def _attack_texts(root: Path) -> Iterator[Sample]:

@@ -18,6 +18,7 @@ from scipy import optimize, sparse
 from benchmarks.evaluators.corpora import CORPORA, Sample
 from benchmarks.evaluators.metrics import auroc
 from evaluators.linear import features
+from evaluators.text import STOP_WORDS
 from tests.shared import DATA, ROOT
 
 MODELS = ROOT / "evaluators" / "models"
@@ -26,16 +27,21 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one model is fitted: ridge, rarest word kept, and whether parts of words count."""
+    """How one model is fitted: ridge, rarest word kept, and whether parts of words count.
+
+    With `telling` only features that hold a word of meaning are kept: in short texts the way a
+    question begins says more about who wrote the set than about the question.
+    """
 
     ridge: float = 0.1
     rarest: int = 3
     pieces: bool = False
+    telling: bool = False
 
 
 RECIPES: Mapping[str, Recipe] = {
     "unsafe": Recipe(ridge=0.3, rarest=4, pieces=True),
-    "harmful_request": Recipe(rarest=2),
+    "harmful_request": Recipe(rarest=2, telling=True),
 }
 
 
@@ -85,7 +91,11 @@ def _matrix(texts: Sequence[Iterable[str]], vocabulary: Mapping[str, int]) -> sp
 def fit(samples: Sequence[Sample], recipe: Recipe, marks: Sequence[frozenset[str]]) -> Fitted:
     """A logistic model by L-BFGS; every source weighs the same on each side."""
     counts = Counter(mark for found in marks for mark in found)
-    kept = sorted(mark for mark, n in counts.items() if n >= recipe.rarest)
+    kept = sorted(
+        mark
+        for mark, n in counts.items()
+        if n >= recipe.rarest and not (recipe.telling and _says_nothing(mark))
+    )
     vocabulary = {mark: place for place, mark in enumerate(kept)}
     table = _matrix(marks, vocabulary)
     flags = np.array([s.flag for s in samples], dtype=float)
@@ -101,6 +111,10 @@ def fit(samples: Sequence[Sample], recipe: Recipe, marks: Sequence[frozenset[str
     start = np.zeros(len(vocabulary) + 1)
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
     return Fitted(vocabulary, found.x[:-1], float(found.x[-1]), recipe)
+
+
+def _says_nothing(mark: str) -> bool:
+    return all(word in STOP_WORDS for word in mark.split(" "))
 
 
 def fold_of(group: str) -> int:
