@@ -19,6 +19,7 @@ from waypost.records import Step, Trajectory
 from waypost.store import (
     cohort_values,
     explain,
+    feedback_counts,
     jobs,
     judges,
     rates,
@@ -322,6 +323,25 @@ def list_run_rates(
 
 def _word(measure: Measure) -> str:
     return measure.name.lower()
+
+
+@reads.get("/rates/feedback", **needs("read"))
+def list_feedback_rates(
+    by: By, *, since: At = None, until: At = None, key: Keys = None, where: Where = None
+) -> list[shapes.SaidShape]:
+    """Thumbs down, escalations, tickets and reviewer overrides per 1,000 sessions."""
+    found = feedback_counts.by_cohort(
+        by.connection, by.project.id, window_of(since, until, longest=_LONGEST_LIST),
+        keys=_keys(key), where=where_of(where),
+    )  # fmt: skip
+    return [
+        shapes.SaidShape(
+            values=dict(s.values), sessions=s.sessions,
+            per_thousand={_word(kind): s.per_thousand(kind) for kind in s.rates},
+            rates={_word(kind): RateShape.of(rate) for kind, rate in s.rates.items()},
+        )
+        for s in found
+    ]  # fmt: skip
 
 
 @reads.get("/rates/failing", **needs("read"))

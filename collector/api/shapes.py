@@ -207,6 +207,15 @@ class RunCellShape(BaseModel):
     amounts: dict[str, AmountShape]
 
 
+class SaidShape(BaseModel):
+    """What people said, per 1,000 sessions of one cohort."""
+
+    values: dict[str, str]
+    sessions: int
+    per_thousand: dict[str, float | None]
+    rates: dict[str, RateShape]
+
+
 class SliceShape(BaseModel):
     """Attribute values in which failures gather."""
 

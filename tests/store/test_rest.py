@@ -17,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from sqlalchemy.engine import Engine
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from collector.api import app
@@ -128,6 +130,14 @@ def test_a_key_without_the_scope_is_refused(api: Api, method: str, path: str, ke
     assert api.send(method, path, key, {"name": "a", "rule": {}}).status_code == 403
 
 
+def test_it_works_where_the_collector_mounts_it(api: Api) -> None:
+    outer = Starlette(routes=[Mount("/api/v1", api.app)])
+    client = TestClient(outer)
+    assert client.get("/api/v1/cohorts").status_code == 401
+    answer = client.get("/api/v1/cohorts", headers={"x-api-key": api.keys["read"]})
+    assert "region" in {c["key"] for c in answer.json()}
+
+
 def test_another_project_sees_nothing(api: Api) -> None:
     made = api.incident()
     assert api.get("/trajectories", key="other").json()["items"] == []
@@ -158,8 +168,9 @@ def test_rates_and_explanations_are_those_of_the_store(api: Api) -> None:
     assert sum(p["fails"]["k"] for p in api.get("/rates/series", evaluator="safe").json()) == 9
     (compared,) = api.get("/rates/compare").json()
     assert compared["before"]["rate"] is None
-    scores = api.get("/rates", where="region:us").json()
-    assert scores == []
+    assert api.get("/rates", where="region:us").json() == []
+    (said,) = api.get("/rates/feedback").json()
+    assert (said["sessions"], said["per_thousand"]["tickets"]) == (25, 0)
 
 
 def test_a_rule_is_made_previewed_changed_and_removed(api: Api) -> None:
