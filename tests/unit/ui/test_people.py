@@ -1,0 +1,167 @@
+"""What people do on pages: answer incidents, keep rules, change projects, make keys and cases."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+from sqlalchemy.engine import Engine
+
+from tests import seed
+from tests.unit.ui.pages import frames, open_screen, texts
+from waypost.store import alerts, datasets, incidents, keys, projects
+from waypost.store.audit import Actor
+from waypost.store.incidents import Member
+
+NOW = dt.datetime.now(dt.UTC)
+BY = Actor("test", "test")
+RULE = {"name": "groundedness fails", "evaluator": "groundedness", "by": ["region"]}
+
+
+@pytest.fixture(autouse=True)
+def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("WAYPOST_DATABASE_URL", database)
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def open_incident(engine: Engine) -> int:
+    with engine.begin() as connection:
+        rule = alerts.save(connection, 1, RULE, by=BY)
+        began = NOW - dt.timedelta(minutes=40)
+        made = incidents.open_one(
+            connection, 1, rule_id=rule.id, rule=rule.name, mode="rate", now=NOW, since=began,
+            notify_at=NOW,
+        )  # fmt: skip
+        member = Member(("eu",), NOW, None, began, 34, 100, 0.04)
+        incidents.join(connection, made, member, now=NOW)
+    return made
+
+
+def test_an_open_incident_leads_the_alerts(engine: Engine) -> None:
+    number = open_incident(engine)
+    said = texts(open_screen("alerts", incident=str(number)))
+    assert "groundedness fails is open: eu 34 % of 100" in said
+    assert "(usual 4.0 %), failing" in said
+    assert "opened" in said
+
+
+def test_somebody_looks_into_an_incident(engine: Engine) -> None:
+    number = open_incident(engine)
+    page = open_screen("alerts", incident=str(number))
+    next(b for b in page.button if b.label == "I look into it").click().run()
+    with engine.connect() as connection:
+        assert incidents.get(connection, 1, number).acknowledged_by == "local"
+    assert "acknowledged by local" in texts(page)
+
+
+def test_an_incident_can_be_kept_quiet(engine: Engine) -> None:
+    number = open_incident(engine)
+    open_screen("alerts", incident=str(number)).button(key="snooze_8").click().run()
+    with engine.connect() as connection:
+        until = incidents.get(connection, 1, number).snoozed_until
+    assert until is not None
+    assert until > NOW + dt.timedelta(hours=7)
+
+
+def test_a_rule_says_what_it_would_have_done_before_it_is_kept(engine: Engine) -> None:
+    seed.seed(engine, runs=60)
+    page = open_screen("alerts", new="1", evaluator="groundedness", k__region="eu")
+    assert "in the last 30 days" in texts(page)
+    page.button(key="rule_save").click().run()
+    with engine.connect() as connection:
+        (rule,) = alerts.every(connection, 1)
+    assert rule.body["by"] == ["region"]
+    assert "All quiet: 1 rule watching" in texts(page)
+
+
+def test_a_rule_that_cannot_be_is_a_sentence(engine: Engine) -> None:
+    seed.seed(engine, runs=20)
+    page = open_screen("alerts", new="1")
+    page.text_input(key="rule_name").set_value("").run()
+    assert "needs a name" in texts(page)
+    assert not page.exception
+
+
+def test_a_project_is_changed_and_the_log_says_by_whom(engine: Engine) -> None:
+    page = open_screen("settings")
+    page.number_input[0].set_value(7)
+    page.button[0].click().run()
+    with engine.connect() as connection:
+        assert projects.get(connection, 1).keep_days == 7
+    assert "project.change" in set(frames(page)[-1]["did"])
+
+
+def test_cohort_keys_that_cannot_be_are_refused_with_a_sentence(engine: Engine) -> None:
+    page = open_screen("settings")
+    page.text_input[0].set_value(", ".join(f"k{i}" for i in range(30)))
+    page.button[0].click().run()
+    assert "At most 16 cohort keys" in texts(page)
+
+
+def test_a_key_is_shown_once(engine: Engine) -> None:
+    page = open_screen("settings")
+    page.text_input[1].set_value("collector")
+    next(b for b in page.button if b.label == "Make the key").click().run()
+    with engine.connect() as connection:
+        (made,) = keys.every(connection, 1)
+    shown = [c.value for c in page.code if c.value.startswith("wp_")]
+    assert (made.name, len(shown)) == ("collector", 1)
+    page.run()
+    assert not [c for c in page.code if c.value.startswith("wp_")]
+
+
+def test_a_run_becomes_a_case_with_an_expectation(engine: Engine) -> None:
+    trace = seed.seed(engine, runs=3)[0]
+    page = open_screen("datasets", add=trace)
+    page.text_input[0].set_value("regressions")
+    page.text_area[0].set_value('{"must": "cite section 4.2"}')
+    next(b for b in page.button if b.label == "Add").click().run()
+    assert "1 case added to regressions." in texts(page)
+    with engine.connect() as connection:
+        (made,) = datasets.every(connection, 1)
+        (case,) = datasets.cases(connection, 1, made.id)
+    assert case.expectation == {"must": "cite section 4.2"}
+
+
+@pytest.mark.parametrize("typed", ["{", "[1]", '"text"'])
+def test_an_expectation_that_is_no_object_is_refused(engine: Engine, typed: str) -> None:
+    trace = seed.seed(engine, runs=1)[0]
+    page = open_screen("datasets", add=trace)
+    page.text_input[0].set_value("one")
+    page.text_area[0].set_value(typed)
+    next(b for b in page.button if b.label == "Add").click().run()
+    assert "Nothing was added." in texts(page)
+
+
+def test_the_failing_runs_of_a_filter_become_cases(engine: Engine) -> None:
+    seed.seed(engine, runs=40)
+    page = open_screen("datasets", new="1", verdict="fail")
+    assert "that fit the filter" in texts(page)
+    page.text_input[0].set_value("failing")
+    next(b for b in page.button if b.label == "Add").click().run()
+    with engine.connect() as connection:
+        (made,) = datasets.every(connection, 1)
+    assert made.cases > 3
+
+
+def test_two_values_of_a_key_are_set_against_each_other(engine: Engine) -> None:
+    seed.seed(engine, runs=120)
+    page = open_screen("cohorts", mode="values", of="prompt_version", left="v14", right="v15")
+    assert not page.exception
+    shown = frames(page)[0]
+    assert {"before", "n before"} <= set(shown.columns)
+    assert shown["n before"].max() > 0
+
+
+def test_a_cell_of_the_address_is_explained(engine: Engine) -> None:
+    seed.seed(engine, runs=200)
+    page = open_screen(
+        "cohorts", by="prompt_version,model,region", k__prompt_version="v15",
+        k__model="claude-haiku-4-5", k__region="eu", evaluator="groundedness",
+    )  # fmt: skip
+    said = texts(page)
+    assert "v15 · claude-haiku-4-5 · eu × groundedness" in said
+    assert "failed (interval" in said
+    assert "first bad step is mostly step" in said
