@@ -198,7 +198,7 @@ class Replay {
   }
 
   pressed(event) {
-    if (event.target === this.search || event.target === this.pace) return;
+    if (event.target.closest?.("input, select, textarea")) return;
     const action = actionOf(event);
     const onControl = event.target.closest?.("button, summary, details");
     if (!action || (onControl && (event.key === "Enter" || event.key === " "))) return;
@@ -301,9 +301,9 @@ class Replay {
     if (judge || outcome === "disagree") this.verdict(step, judge, outcome);
   }
 
-  verdict(step, judge, outcome) {
+  verdict(step, judge, outcome, note = "") {
     this.trigger("verdict", {
-      span: step.span, step: step.n, answer: outcome,
+      span: step.span, step: step.n, answer: outcome, note,
       evaluator: judge ? judge.evaluator : null, version: judge ? judge.version : null,
       outcome: judge ? judge.outcome : null,
     });
@@ -399,7 +399,7 @@ class Replay {
     else if (this.view === "raw") this.drawRaw(step);
     else {
       this.pane.replaceChildren(drawStep(step, this.rows.length, this.can, {
-        verdict: (s, judge, outcome) => this.verdict(s, judge, outcome),
+        verdict: (s, judge, outcome, note) => this.verdict(s, judge, outcome, note),
         context: (s, quotes) => this.earlier(s, quotes), raw: (s) => this.rawOf(s),
       }));
     }

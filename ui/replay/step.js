@@ -90,7 +90,7 @@ function verdict(step, judge, can, onVerdict) {
   if (judge.label) line.append(el("span", "tag", judge.label));
   line.append(el("span", "about", aboutJudge(judge)));
   if (can.review && judge.source !== "human" && judge.outcome !== "noted") {
-    line.append(answers(judge, (outcome) => onVerdict(judge, outcome)));
+    line.append(answers(judge, (outcome, note) => onVerdict(judge, outcome, note)));
   }
   box.append(line);
   if (judge.why) box.append(el("p", "why", judge.why));
@@ -111,11 +111,15 @@ function aboutJudge(judge) {
 
 function answers(judge, onAnswer) {
   const box = el("span", "answers");
+  const note = el("input", "note", null, {
+    type: "text", placeholder: "note", maxlength: "2000", "aria-label": `Note on ${judge.evaluator}`,
+  });
+  box.append(note);
   for (const [name, title] of [["agree", "a"], ["disagree", "d"]]) {
     const button = el("button", "small", name, {
       type: "button", title: `${name} (${title})`, "aria-label": `${name} with ${judge.evaluator}`,
     });
-    button.addEventListener("click", () => onAnswer(name));
+    button.addEventListener("click", () => onAnswer(name, note.value));
     box.append(button);
   }
   return box;
@@ -157,7 +161,7 @@ export function drawStep(step, total, can, act) {
   pane.append(header(step, total));
   for (const gap of step.gaps) pane.append(el("p", "gap", `⚠ ${gap}`));
   if (step.error) pane.append(fault(step.error));
-  if (step.judges.length) pane.append(judges(step, can, (j, o) => act.verdict(step, j, o)));
+  if (step.judges.length) pane.append(judges(step, can, (j, o, note) => act.verdict(step, j, o, note)));
   else if (can.review) pane.append(unjudged(step, act));
   for (const part of payload(step, quotes)) pane.append(part);
   pane.append(context(step, quotes, act));

@@ -31,7 +31,7 @@ def settings() -> None:
 
 def _first_run() -> None:
     st.header("Send a first run", anchor=False)
-    st.code(empty.first_lines(), language="python")
+    st.code(empty.first_lines(), language=None)
     current = opened.settings()
     st.text(
         f"Any OpenTelemetry source sends to http://{current.host}:{current.otlp_http}/v1/traces "

@@ -213,7 +213,10 @@ def _keep(given: dict[str, Any], opened: Opened, trace_id: str) -> None:
     name = str(given.get("evaluator") or "step")
     outcome = actions.outcome_of(answer, given.get("outcome"))
     try:
-        actions.review(frame.here().project.id, Review(step.trace_id, step.span_id, name, outcome))
+        actions.review(
+            frame.here().project.id,
+            Review(step.trace_id, step.span_id, name, outcome, str(given.get("note") or "")),
+        )
     except WaypostError as error:
         st.warning("The verdict was not kept.", icon="⚠️")
         st.text(str(error))

@@ -32,7 +32,7 @@ def _waiting(here: Place) -> None:
         data.forget()
         st.rerun(scope="app")
     text.answer("Nothing has arrived yet.", detail="Three lines send the first run:")
-    st.code(first_lines(), language="python")
+    st.code(first_lines(), language=None)
     current = opened.settings()
     st.text(
         f"The collector listens for OTLP on http://{current.host}:{current.otlp_http} (HTTP) and "
