@@ -93,6 +93,16 @@ def _refusal(root: Path) -> list[Sample]:
 
 
 def _harmful_request(root: Path) -> list[Sample]:
+    """Harmful requests against harmless ones and what customers ask every day."""
+    return _balanced([*_requests(root), *_everyday_requests(root)], flagged_share=0.25)
+
+
+def _doubtful_request(root: Path) -> list[Sample]:
+    """The same without the everyday: it decides which refusals may have been right."""
+    return _balanced(_requests(root), flagged_share=0.4)
+
+
+def _requests(root: Path) -> list[Sample]:
     samples = [
         Sample(r["input"], r["flag"], r["group"], "xstest_prompts")
         for r in read_rows("xstest_prompts", root)
@@ -104,8 +114,7 @@ def _harmful_request(root: Path) -> list[Sample]:
     goals = {r["meta"]["goal"]: r["group"] for r in read_rows("jbb_responses", root)}
     samples += [Sample(goal, 1, group, "jbb_goals") for goal, group in goals.items() if goal]
     samples += [s for s in _attack_texts(root) if not s.flag and s.source != "benign_scary_words"]
-    samples += _everyday_requests(root)
-    return _balanced(samples, flagged_share=0.25)
+    return samples
 
 
 def _everyday_requests(root: Path) -> Iterator[Sample]:
@@ -186,6 +195,7 @@ CORPORA: Mapping[str, Corpus] = {
     **{f"unsafe_{c}": _unsafe_category(c) for c in CATEGORY_MARKS},
     "refusal": _refusal,
     "harmful_request": _harmful_request,
+    "doubtful_request": _doubtful_request,
     "jailbreak": _jailbreak,
     "order_in_text": _order_in_text,
     "sycophancy": _sycophancy,

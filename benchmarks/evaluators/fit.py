@@ -42,6 +42,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "unsafe": Recipe(ridge=0.3, rarest=4, pieces=True),
     "harmful_request": Recipe(rarest=2, telling=True),
+    "doubtful_request": Recipe(rarest=2),
 }
 
 
