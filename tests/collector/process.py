@@ -54,16 +54,29 @@ class Running:
         )  # fmt: skip
         return self
 
-    def wait_until(self, path: str = "/readyz", status: int = 200, seconds: float = 20) -> None:
+    def wait_until(self, path: str = "/readyz", status: int = 200, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
+        said = "nothing"
         while time.monotonic() < end:
             try:
-                if httpx.get(self.address + path, timeout=2).status_code == status:
-                    return
-            except httpx.HTTPError:
+                answer = httpx.get(self.address + path, timeout=5)
+            except httpx.HTTPError as error:
+                said = repr(error)
                 assert self.process is None or self.process.poll() is None, "it has ended"
+            else:
+                said = answer.text
+                if answer.status_code == status:
+                    return
             time.sleep(0.05)
-        raise AssertionError(f"{path} never answered {status}")
+        raise AssertionError(f"{path} never answered {status}, it said {said}")
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     @property
     def address(self) -> str:

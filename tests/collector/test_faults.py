@@ -96,16 +96,17 @@ def wait_for(url: str, wanted: set[int], seconds: float = 20) -> list[int]:
 
 
 def test_a_killed_collector_loses_nothing_it_acknowledged(database: str, tmp_path: Path) -> None:
-    running = Running(database, tmp_path).start()
+    running = Running(database, tmp_path)
     chance = random.Random(1)
-    with Senders([running.address]) as senders:
+    with running.start(), Senders([running.address]) as senders:
         for _ in range(4):
             running.wait_until()
             time.sleep(chance.uniform(0.2, 0.8))
             running.kill()
             running.start()
         running.wait_until()
-    running.stop()
+        time.sleep(0.5)
+        running.stop()
     found = stored(database)
     assert len(senders.acknowledged) > 100
     assert senders.acknowledged - set(found) == set()
