@@ -41,7 +41,8 @@ def _read(draft: Draft) -> None:
         draft.put("agent", draft.text("gen_ai.agent.name") or draft.span.name)
         draft.payload("input", _IN, _run_input)
         draft.payload("output", _OUT, _run_output)
-    take_list(draft, "gen_ai.input.messages.") if kind.is_scope else None
+    if kind.is_scope:
+        read_messages(draft, "input", "gen_ai.input.messages.")
     draft.shorten(_IN, _OUT)
 
 
