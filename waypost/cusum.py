@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import linalg
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -29,7 +31,7 @@ STATE = np.dtype([(name, np.float64) for name in FIELDS])
 
 _GRID = 10
 _LOWEST, _HIGHEST = -55, 30
-_STATES = 300
+_STATES = 200
 _REMEMBERED = 5000.0
 _FAST_ODDS, _SLOW_ODDS = 4.75, 2.0
 _BELOW_LEVEL, _ABOVE_LEVEL, _JUST_ABOVE = 19 / 9, 2.25, 1.8
@@ -90,14 +92,20 @@ def run_length(p: float, up: float, down: float, limit: float) -> float:
     """
     width = limit / _STATES
     here = np.arange(_STATES)
-    chain = np.eye(_STATES)
+    rows, columns, values = [here], [here], [np.ones(_STATES)]
     for jump, chance in ((up, p), (down, 1 - p)):
         to = np.maximum(here * width + jump, 0) / width
         low = to.astype(int)
         for target, part in ((low, 1 - (to - low)), (low + 1, to - low)):
             inside = target < _STATES
-            np.subtract.at(chain, (here[inside], target[inside]), chance * part[inside])
-    return float(np.linalg.solve(chain, np.ones(_STATES))[0])
+            rows.append(here[inside])
+            columns.append(target[inside])
+            values.append(-chance * part[inside])
+    chain = sparse.csc_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(_STATES, _STATES),
+    )
+    return float(linalg.spsolve(chain, np.ones(_STATES))[0])
 
 
 def steps(p0: float, p1: float, wanted: float) -> Steps:

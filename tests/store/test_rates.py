@@ -106,6 +106,14 @@ def test_the_window_before_is_as_long_and_does_not_overlap() -> None:
     assert window.before.until - window.before.since == window.hours[1] - window.hours[0]
 
 
+def test_a_long_window_is_read_by_full_days_and_the_one_before_ends_there() -> None:
+    window = Window(NOW - 30 * DAY, NOW)
+    since, until = window.hours
+    assert since == rates.floor(NOW - 30 * DAY, DAY)
+    assert until == rates.ceil(NOW, DAY)
+    assert window.before.hours[1] == since
+
+
 def test_the_newest_failing_runs_of_a_cell_are_found(connection: Connection) -> None:
     judged(connection)
     found = rates.newest_failing(

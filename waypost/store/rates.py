@@ -15,11 +15,15 @@ HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
 Where = Mapping[str, str | None]
 _ROWS_A_RUN = 20
+_BY_DAY = dt.timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `since` up to `until`. Counters are hourly: both ends are moved out to full hours."""
+    """From `since` up to `until`. Counters are hourly: both ends are moved out to full hours.
+
+    Beyond eight days they are moved out to full days, and the day counters alone are read.
+    """
 
     since: dt.datetime
     until: dt.datetime
@@ -38,8 +42,9 @@ class Window:
 
     @property
     def hours(self) -> tuple[dt.datetime, dt.datetime]:
-        """Both ends on full hours."""
-        return floor(self.since, HOUR), ceil(self.until, HOUR)
+        """Both ends on full hours; those of a window longer than eight days on full days."""
+        size = DAY if self.until - self.since > _BY_DAY else HOUR
+        return floor(self.since, size), ceil(self.until, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ def run_at(
     return RunChange(name, session, at - 5, None, counted)
 
 
-def history(seed: int, size: int = 1500) -> list[RunChange]:
+def history(seed: int, size: int = 700) -> list[RunChange]:
     """Some days of runs of six cohorts, of which one or two go bad and come back."""
     chance = random.Random(seed)
     bad, begin = chance.randrange(6), chance.randrange(size)
-    end = begin + chance.randrange(100, 700)
+    end = begin + chance.randrange(100, 500)
     found, at = [], START
     for n in range(size):
         at += chance.expovariate(1 / 60)
@@ -81,8 +81,8 @@ def test_preview_and_server_agree_on_random_rules_and_data(rule: Rule, seed: int
 
 def test_they_agree_on_something() -> None:
     rule = Rule("rule", evaluator="safe", by=("model", "region"))
-    found = [preview(rule, history(seed), COHORTS, now=START + 1e7) for seed in range(6)]
-    assert sum(map(len, found)) >= 6
+    found = [preview(rule, history(seed), COHORTS, now=START + 1e7) for seed in range(8)]
+    assert sum(map(len, found)) >= 4
 
 
 def states(runs: list[RunChange], rule: Rule) -> Mapping[str, float]:
