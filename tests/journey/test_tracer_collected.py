@@ -129,6 +129,7 @@ def test_an_unknown_tool_and_its_verdict_read_back(record: Record) -> None:
     assert step.arguments == {"x": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.store
 def test_an_agent_arrives_in_postgres(servers: dict[str, str], tmp_path: Path) -> None:
     seen: list[str | None] = []
