@@ -224,6 +224,23 @@ def wait_step(page: Page, wanted: str) -> None:
     raise AssertionError(f"the replay is at {seen}, not at {wanted}")
 
 
+def until(page: Page, script: str) -> Any:
+    """What `script` gives of the replay once it gives something true."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        found = replay(page, script)
+        if found:
+            return found
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {script}")
+
+
+def focus_replay(page: Page) -> None:
+    """Until a step is on screen; then the keys are the replay's."""
+    until(page, "root.querySelector('.pane .step') !== null")
+    replay(page, "root.querySelector('.list').focus()")
+
+
 def choose_row(page: Page, row: int = 0) -> None:
     """Tick a row of the first table, which is drawn on a canvas."""
     table = page.locator('[data-testid="stDataFrame"]').first
@@ -237,6 +254,6 @@ def node_module(path: str) -> Path:
 
 
 __all__ = [
-    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "location", "node_module",
-    "replay", "wait_step", "watched",
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "focus_replay", "location",
+    "node_module", "replay", "until", "wait_step", "watched",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.journey.conftest import Site, choose_row, location, replay, wait_step
+from tests.journey.conftest import Site, choose_row, location, until, wait_step
 
 CELL = '[data-testid="stVegaLiteChart"] svg'
 
@@ -32,8 +32,7 @@ def test_one_click_leads_from_the_sentence_to_the_first_bad_step(page: Page, sit
     open_home(page, site)
     page.get_by_role("button", name="Show first bad step").click()
     expect(page.get_by_text("went wrong first")).to_be_visible()
-    page.wait_for_timeout(500)
-    assert "failed" in str(replay(page, "root.querySelector('.row.chosen').ariaLabel"))
+    assert "failed" in until(page, "root.querySelector('.row.chosen')?.ariaLabel")
 
 
 def test_a_cell_its_reasons_its_runs_and_one_of_them_in_four_clicks(page: Page, site: Site) -> None:

@@ -108,7 +108,7 @@ class Replay {
     this.can = { review: data.can_review };
     const isNew = !before || before.trace !== data.trace;
     if (isNew) this.reset(data);
-    else if (data.step && data.step !== before.step && data.step !== this.n) this.go(data.step);
+    else if (data.jump !== before.jump) this.go(data.step);
     if (isNew || before.stamp !== data.stamp) this.load(isNew);
     else if (before.token !== data.token && this.renewing) { this.renewing = false; this.load(false); }
   }

@@ -17,7 +17,7 @@ from waypost.records import Feedback, Json, Status
 from waypost.roles import Role
 from waypost.store.reviews import Review
 
-LIST = "waypost_list"
+LIST, JUMP = "waypost_list", "waypost_jump"
 _STEADY = 600
 _MISSING = {
     "missing_step": "a step never arrived",
@@ -150,6 +150,7 @@ def _buttons(judged: Judged, trace_id: str) -> None:
     with st.container(horizontal=True, width="content", gap="small"):
         if first and st.button("First bad step", key="first_bad", type="primary"):
             place.put(step=str(first))
+            st.session_state[JUMP] = st.session_state.get(JUMP, 0) + 1
         if st.button("Compare", key="compare"):
             go.to("compare", a=trace_id)
         if st.button("Add to dataset", key="to_dataset"):
@@ -168,6 +169,7 @@ def _replay(trace_id: str) -> None:
         key=key,
         trace=trace_id,
         step=_step(found.judged),
+        jump=int(st.session_state.get(JUMP, 0)),
         token=_token(here.project.id, trace_id),
         stamp=found.stamp,
         can_review=frame.reader().role.includes(Role.REVIEWER),

@@ -29,16 +29,21 @@ def replay(
     key: str,
     trace: str,
     step: int,
+    jump: int,
     token: str,
     stamp: str,
     can_review: bool,
     on_step: Callable[[], None],
 ) -> Any:
-    """Draws the replay; the result holds `step`, and at times `verdict`, `leave` or `renew`."""
+    """Draws the replay; the result holds `step`, and at times `verdict`, `leave` or `renew`.
+
+    The reader moves by themselves: `step` counts at first and whenever `jump` is another number.
+    """
     return _component()(
         key=key,
         data={
-            "trace": trace, "step": step, "token": token, "stamp": stamp, "can_review": can_review,
+            "trace": trace, "step": step, "jump": jump, "token": token, "stamp": stamp,
+            "can_review": can_review,
         },
         default={"step": step},
         on_step_change=on_step,
