@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 from evaluators.alerts.watch import alert_chores
-from evaluators.chat import ChatModel
 from evaluators.chores import run_chores, store_chores
 from evaluators.clerk import Budget, Clerk
 from evaluators.config import read_config
@@ -35,6 +34,9 @@ def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
     """Whoever asks model judges; None without a judge model."""
     if not settings.judge_model:
         return None
+    # LangChain takes longer to import than the rest of a worker, and most workers need none.
+    from evaluators.chat import ChatModel
+
     return Clerk(engine, desk, ChatModel(settings), Budget(settings.judge_budget_usd))
 
 
