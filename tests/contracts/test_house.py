@@ -41,7 +41,9 @@ WITHOUT_PROJECT = {
     "it is about projects, or finds the one a secret belongs to": (
         "projects.every", "projects.named", "projects.create", "keys.find", "keys.touch",
     ),
-    "one for the whole installation": ("audit.first_break", "sessions.secret"),
+    "one for the whole installation": (
+        "audit.first_break", "sessions.secret", "exposition.text",
+    ),
 }  # fmt: skip
 PLUMBING = {
     "codec", "embedded", "engine", "history", "migrate", "opened", "partitions", "queues", "rows",
