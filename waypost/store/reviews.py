@@ -200,7 +200,7 @@ def candidates(
     *,
     reviewer: str,
     evaluators: Sequence[str] | None = None,
-    most: int = 500,
+    most: int = 250,
 ) -> list[Candidate]:
     """The newest verdicts of judges that this person has not reviewed, failed ones first."""
     rows = connection.execute(
