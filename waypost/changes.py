@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from waypost.late import scipy
 from waypost.rates import Rate, design_effect
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ def _gains(k: Floats) -> Floats:
 
 def _likelihood(k: Floats, n: Floats) -> Floats:
     share = k / np.maximum(n, 1.0)
-    found: Floats = special.xlogy(k, np.maximum(share, 1e-300)) + special.xlogy(
+    found: Floats = scipy("special").xlogy(k, np.maximum(share, 1e-300)) + scipy("special").xlogy(
         n - k, np.maximum(1 - share, 1e-300)
     )
     return found

@@ -1,11 +1,11 @@
 """Rates and what may be said of them: intervals, comparisons, baselines. Server side only."""
 
-import importlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+
+from waypost.late import scipy
 
 CONFIDENCE = 0.95
 _EXACT_BELOW = 40
@@ -82,7 +82,7 @@ def wilson(k: float, n: float, *, confidence: float = CONFIDENCE) -> tuple[float
 
 def exact(k: float, n: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Clopper and Pearson's interval, which never promises too much."""
-    special = _scipy("special")
+    special = scipy("special")
     tail = (1 - confidence) / 2
     low = 0.0 if k <= 0 else float(special.betaincinv(k, n - k + 1, tail))
     high = 1.0 if k >= n else float(special.betaincinv(k + 1, n - k, 1 - tail))
@@ -128,7 +128,7 @@ def _test(before: Rate, after: Rate) -> float:
     least = min(before.n, after.n) * min(k, n - k) / n
     if least < _EXPECTED_FOR_CHI2:
         table = [[round(r.k), round(r.n - r.k)] for r in (before, after)]
-        return float(_scipy("stats").fisher_exact(table)[1])
+        return float(scipy("stats").fisher_exact(table)[1])
     pooled = k / n
     error = math.sqrt(pooled * (1 - pooled) * (1 / before.n + 1 / after.n))
     z = (after.k / after.n - before.k / before.n) / error
@@ -199,9 +199,4 @@ def false_discovery(p_values: Iterable[float]) -> list[float]:
     values = list(p_values)
     if not values:
         return []
-    return [float(v) for v in _scipy("stats").false_discovery_control(values)]
-
-
-def _scipy(part: str) -> Any:
-    """A part of scipy, on first use: its import takes longer than a collector's whole start."""
-    return importlib.import_module(f"scipy.{part}")
+    return [float(v) for v in scipy("stats").false_discovery_control(values)]

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, special, stats
 
+from waypost.late import scipy
 from waypost.rates import Rate, design_effect, percent
 
 ALPHA = 0.05
@@ -112,7 +112,7 @@ class _Table:
                 rows.append(where)
         at = np.concatenate(rows) if rows else np.zeros(0, np.intp)
         column = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-        has = sparse.csr_matrix((np.ones(len(at)), (at, column)), shape=(size, len(rows)))
+        has = scipy("sparse").csr_matrix((np.ones(len(at)), (at, column)), shape=(size, len(rows)))
         return cls(
             np.asarray(failed, bool), _numbered(clusters, size), has, names,
             np.array(attribute, np.intp), {name: place for place, name in enumerate(names)},
@@ -169,8 +169,8 @@ class _Counts:
 
 def _likelihood(k: Floats, n: Floats) -> Floats:
     whole = np.maximum(n, 1)
-    failed: Floats = special.xlogy(k, np.maximum(k, 1e-300) / whole)
-    passed: Floats = special.xlogy(n - k, np.maximum(n - k, 1e-300) / whole)
+    failed: Floats = scipy("special").xlogy(k, np.maximum(k, 1e-300) / whole)
+    passed: Floats = scipy("special").xlogy(n - k, np.maximum(n - k, 1e-300) / whole)
     return failed + passed
 
 
@@ -224,7 +224,7 @@ def _search(
             break
         inside = _indicators(has, beam)
         n = np.asarray((inside.T @ has).todense())
-        k = np.asarray((inside.T @ sparse.diags(bad) @ has).todense())
+        k = np.asarray((inside.T @ scipy("sparse").diags(bad) @ has).todense())
         scores = counts.evidence(k, n) - math.log(sizes[level])
         found = _top(scores.T, beam, table)
         levels.append(found)
@@ -284,7 +284,9 @@ def _chance(k: float, n: float, rest_k: float, rest_n: float, *, spread: float) 
     """The chance of so many failures inside if they fell anywhere alike (hypergeometric)."""
     k, n, rest_k, rest_n = (max(v / spread, 0.0) for v in (k, n, rest_k, rest_n))
     total, bad = math.floor(n + rest_n), math.ceil(k + rest_k)
-    return float(stats.hypergeom.sf(math.floor(k) - 1, total, min(bad, total), math.ceil(n)))
+    return float(
+        scipy("stats").hypergeom.sf(math.floor(k) - 1, total, min(bad, total), math.ceil(n))
+    )
 
 
 def _tested(

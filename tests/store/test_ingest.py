@@ -117,6 +117,21 @@ def test_projects_with_the_same_ids_do_not_meet(engine: Engine) -> None:
     assert plain(read(engine, "run", project=2)) == plain(other)
 
 
+def test_projects_of_one_batch_do_not_meet(any_engine: Engine) -> None:
+    with any_engine.begin() as connection:
+        connection.execute(sa.text("insert into project (name) values ('other')"))
+    with Writer(any_engine).batch() as batch:
+        first = batch.put(1, readings(make_run(2, trace="a")), now=NOW)
+        second = batch.put(2, readings(make_run(1, trace="b")), now=NOW)
+    assert (first.stored, second.stored) == (5, 3)
+    for name in ("step", "message", "trajectory", "job"):
+        found = table(
+            any_engine,
+            f"select project_id, count(distinct trace_id) from {name} group by 1 order by 1",
+        )
+        assert found == [(1, 1), (2, 1)], name
+
+
 @pytest.mark.parametrize("days", [-31, 4, 3650])
 def test_a_span_outside_the_keep_time_is_refused_and_its_neighbours_stored(
     engine: Engine, days: int

@@ -72,6 +72,14 @@ def test_writing_the_same_verdict_again_changes_nothing(any_engine: Engine) -> N
     assert [row[3:5] for row in counters(any_engine, "score_day")] == [(5, 5)]
 
 
+def test_two_writes_of_one_transaction_count_each_verdict_once(any_engine: Engine) -> None:
+    days(any_engine)
+    with any_engine.begin() as connection:
+        scores.write(connection, 1, [verdict(1, Score.failed("no"))])
+        scores.write(connection, 1, [verdict(1, Score.failed("no")), verdict(2, Score.passed())])
+    assert [row[3:5] for row in counters(any_engine, "score_day")] == [(2, 1)]
+
+
 def test_a_flipped_verdict_moves_the_failure_and_a_late_cohort_moves_the_score(
     any_engine: Engine,
 ) -> None:

@@ -21,14 +21,15 @@ _UNCOMPRESSED = {
 def ensure_days(engine: Engine, days: Iterable[dt.date]) -> None:
     """Create the partitions of these days in every growing table, if they are missing.
 
-    A transaction of its own: adding a partition locks the parent, and must not wait inside
-    somebody's batch.
+    A transaction for each table: adding a partition locks its parent, and whoever held two
+    parents would stand in the way of a writer that holds the other.
     """
-    with engine.begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    with engine.connect() as connection:
         missing = sorted(set(days) - known_days(connection))
-        for day in missing:
-            for table in PARTITIONED:
+    for table in PARTITIONED if missing else ():
+        with engine.begin() as connection:
+            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            for day in missing:
                 _create(connection, table, day)
 
 
@@ -57,12 +58,13 @@ def known_days(connection: Connection) -> set[dt.date]:
 
 
 def drop_before(engine: Engine, day: dt.date) -> list[dt.date]:
-    """Drop every partition older than `day`; the days that went."""
-    with engine.begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    """Drop every partition older than `day`, a table at a time; the days that went."""
+    with engine.connect() as connection:
         old = sorted(known for known in known_days(connection) if known < day)
-        for gone in old:
-            for table in PARTITIONED:
+    for table in PARTITIONED if old else ():
+        with engine.begin() as connection:
+            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            for gone in old:
                 connection.execute(sa.schema.DropTable(_partition(table, gone), if_exists=True))
     return old
 

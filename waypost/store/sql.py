@@ -50,7 +50,7 @@ def statement(*names: str) -> sa.TextClause:
 
 
 def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Fill a temporary table, which empties itself at commit, by binary COPY."""
+    """Fill a temporary table by binary COPY; what an earlier call left in it is gone."""
     pairs = _pairs(table)
     made = connection.info.setdefault("waypost_temporary", set())
     if table not in made:
@@ -60,6 +60,9 @@ def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]])
             f"create temp table if not exists {table} ({columns}) on commit delete rows"
         )
         made.add(table)
+    else:
+        # It empties itself at commit, but one transaction may fill it for several projects.
+        connection.execute(sa.delete(sa.table(table)))
     raw = connection.connection.driver_connection
     assert raw is not None
     with raw.cursor() as cursor, cursor.copy(f"copy {table} from stdin (format binary)") as copy:
