@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 
 from tests.factories import NOW_NS, SECOND, make_run, make_step, readings, trace_id, user
 from waypost.records import Reading, Step
-from waypost.store import spans
+from waypost.store import ingest, spans
 from waypost.store.ingest import Writer, Written
 
 NOW = dt.datetime.fromtimestamp(NOW_NS / SECOND, dt.UTC)
@@ -174,6 +174,20 @@ def test_a_failed_batch_is_no_base(engine: Engine) -> None:
         fail_in_the_middle(writer, steps[:2])
     put(engine, steps[2:], writer=writer)
     assert plain(read(engine, "run")) == plain(steps[2:])
+
+
+def test_a_later_reading_takes_the_place_of_the_earlier(any_engine: Engine) -> None:
+    steps = make_run(3)
+    put(any_engine, steps)
+    later = [s.replace(name="later", agent="other", result={"long": "x" * 900}) for s in steps[1:3]]
+    with any_engine.begin() as connection:
+        ingest.rewrite(connection, 1, later)
+    expected = [
+        later[0],
+        later[1],
+        *(s for s in steps if s.span_id not in {x.span_id for x in later}),
+    ]
+    assert plain(read(any_engine, "run")) == plain(expected)
 
 
 def test_a_run_over_midnight_reads_back_whole(engine: Engine) -> None:

@@ -134,12 +134,7 @@ class Batch:
         output = bodies.put_messages(step.output)
         detail = self._codec.press(pack_detail(step, bodies))
         part.steps[key] = rows.step_row(step, delta, output, detail)
-        trace = bytes.fromhex(step.trace_id)
-        for name, body in bodies.by_hash.items():
-            if (trace, day, name) not in part.messages:
-                part.messages[trace, day, name] = (
-                    trace, rows.date_number(day), name, *self._codec.press(body),
-                )  # fmt: skip
+        _keep_bodies(part, bytes.fromhex(step.trace_id), day, bodies, self._codec)
         self._days.add(day)
         return None
 
@@ -184,6 +179,31 @@ def _write_part(connection: Connection, project_id: int, part: _Part) -> None:
     if part.feedback:
         copy_in(connection, "feedback_in", _sorted(part.feedback))
         connection.execute(statement("write_feedback"), {"project_id": project_id})
+
+
+def rewrite(connection: Connection, project_id: int, steps: Sequence[Step]) -> None:
+    """Put a later reading of stored spans in place of the earlier one, and judge them again."""
+    if not steps:
+        return
+    codec, part = Codec(), _Part()
+    for step in steps:
+        bodies, day = Bodies(), rows.day_of(step.started_at)
+        detail = codec.press(pack_detail(step, bodies))
+        key = (step.trace_id, step.span_id, step.started_at // 1000)
+        part.steps[key] = rows.step_row(step, rows.NO_INPUT, b"", detail)
+        _keep_bodies(part, bytes.fromhex(step.trace_id), day, bodies, codec)
+    if part.messages:
+        copy_in(connection, "message_in", sorted(part.messages.values()))
+        connection.execute(statement("write_messages"), {"project_id": project_id})
+    copy_in(connection, "step_in", _sorted(part.steps))
+    connection.execute(statement("rewrite_steps"), {"project_id": project_id})
+
+
+def _keep_bodies(part: _Part, trace: bytes, day: dt.date, bodies: Bodies, codec: Codec) -> None:
+    for name, body in bodies.by_hash.items():
+        if (trace, day, name) not in part.messages:
+            row = (trace, rows.date_number(day), name, *codec.press(body))
+            part.messages[trace, day, name] = row
 
 
 def _sorted(rows_by_key: Mapping[Any, rows.Row]) -> list[rows.Row]:

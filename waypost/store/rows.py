@@ -32,6 +32,9 @@ class InputColumns:
     sum: bytes | None
 
 
+NO_INPUT = InputColumns(None, None, b"", None)
+
+
 def span_number(span_id: str) -> int:
     """A span id as the signed 64-bit integer that Postgres holds."""
     number = int(span_id, 16)
