@@ -110,7 +110,12 @@ def test_a_span_outside_the_keep_time_is_refused(server: Running) -> None:
         ("POST /v1/traces", {"content-type": "text/html"}, b"", 415),
         ("POST /v1/traces", {"content-encoding": "br"}, b"", 415),
         ("POST /v1/traces", {"content-encoding": "gzip"}, b"not gzip", 400),
-        ("POST /v1/traces", {"content-encoding": "gzip"}, gzip.compress(b"x" * 99, mtime=0)[:20], 400),
+        (
+            "POST /v1/traces",
+            {"content-encoding": "gzip"},
+            gzip.compress(b"x" * 99, mtime=0)[:20],
+            400,
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_status(
