@@ -128,9 +128,13 @@ def site(servers: dict[str, str]) -> Iterator[Site]:
         engine.dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium.
+
+    For a module only: Playwright keeps an event loop running in this thread for as long as it is
+    open, and tests elsewhere run loops of their own.
+    """
     path = chromium()
     if path is None:
         pytest.skip("there is no Chromium here")

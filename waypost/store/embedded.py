@@ -91,7 +91,8 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Start (or adopt) the cluster and return its URL; safe to call after any crash."""
         self._prepare()
-        self._take_lock()
+        if self._lock is None:
+            self._take_lock()
         try:
             self.ensure()
         except BaseException:
