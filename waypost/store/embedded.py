@@ -36,7 +36,6 @@ checkpoint_timeout = 15min
 random_page_cost = 1.1
 jit = off
 fsync = {fsync}
-synchronous_commit = {fsync}
 full_page_writes = on
 timezone = 'UTC'
 log_timezone = 'UTC'
