@@ -22,12 +22,12 @@ CATCHERS = {
     "evaluators/worker.py",
     "evaluators/chores.py",
     "collector/buffer.py",
-    "waypost/cli.py",
+    "waypost/cli/__init__.py",
 }
 WITHOUT_PROJECT = {
     "a worker serves all projects, and shares fairly between them": (
         "jobs.claim", "deliveries.claim", "feed.is_ours", "feed.take", "alerts.enabled",
-        "incidents.next_due",
+        "incidents.next_due", "reach.due",
     ),
     "what it is given knows its project": (
         "jobs.finish", "jobs.retry", "jobs.postpone", "jobs.bury", "jobs.extend",
@@ -42,7 +42,7 @@ WITHOUT_PROJECT = {
         "projects.every", "projects.named", "projects.create", "keys.find", "keys.touch",
     ),
     "one for the whole installation": (
-        "audit.first_break", "sessions.secret", "exposition.text",
+        "audit.first_break", "sessions.secret", "exposition.text", "judges.spent_by_all",
     ),
 }  # fmt: skip
 PLUMBING = {

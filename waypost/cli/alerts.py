@@ -1,0 +1,92 @@
+"""Alert rules: listed, tested, previewed on history, exported."""
+
+import datetime as dt
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from waypost.cli.options import as_json_option, of_project, print_json, settings_of, stored
+from waypost.store import projects
+from waypost.store.opened import store
+
+
+@click.group()
+def alerts() -> None:
+    """List, test, preview and export alert rules."""
+
+
+@alerts.command(name="list")
+@stored
+@of_project
+@as_json_option
+def alerts_list(data: Path | None, database_url: str | None, project: str, as_json: bool) -> None:
+    """List a project's alert rules and how many incidents are open."""
+    from evaluators.alerts import verbs
+
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        known = verbs.every(connection, projects.named(connection, project))
+    if as_json:
+        print_json([{**k.rule.body(), "origin": k.origin, "open": k.open} for k in known])
+        return
+    for one in known:
+        by = ", ".join(one.rule.by) or "all together"
+        state = f"{one.open} open" if one.open else "quiet"
+        click.echo(f"{one.rule.name:<24} {one.rule.subject:<32} by {by:<32} {one.origin}, {state}")
+
+
+@alerts.command(name="test")
+@stored
+@of_project
+@click.argument("name")
+def alerts_test(data: Path | None, database_url: str | None, project: str, name: str) -> int:
+    """Send a test message through every channel of a rule."""
+    from evaluators.alerts import verbs
+
+    settings = settings_of(data, database_url)
+    with store(settings) as engine, engine.connect() as connection:
+        known = projects.named(connection, project)
+        rule = verbs.rule_named(connection, known, settings, name)
+    faults = verbs.send_test(settings, rule, now=dt.datetime.now(dt.UTC))
+    for channel, fault in faults.items():
+        click.echo(f"{'✕' if fault else '✓'} {channel:<20} {fault or 'sent'}")
+    return 1 if any(faults.values()) else 0
+
+
+@alerts.command(name="preview")
+@stored
+@of_project
+@click.argument("name")
+@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True)
+@as_json_option
+def alerts_preview(
+    *, data: Path | None, database_url: str | None, project: str, name: str, days: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say when a rule would have fired on the stored history."""
+    from evaluators.alerts import verbs
+
+    settings = settings_of(data, database_url)
+    with store(settings) as engine, engine.connect() as connection:
+        known = projects.named(connection, project)
+        rule = verbs.rule_named(connection, known, settings, name)
+        found = verbs.preview(connection, known, rule, days=days, now=dt.datetime.now(dt.UTC))
+    if as_json:
+        print_json({"fired": found.fired, "turns": [asdict(t) for t in found.turns]})
+        return
+    for turn in found.turns:
+        where = " · ".join(v for v in turn.label if v) or "all"
+        click.echo(f"{turn.at:%Y-%m-%d %H:%M} UTC  {'fires' if turn.fired else 'is over'}  {where}")
+    times = "time" if found.fired == 1 else "times"
+    click.echo(f"Rule {name} would have fired {found.fired} {times} in the last {days} days.")
+
+
+@alerts.command(name="export")
+@stored
+@of_project
+def alerts_export(data: Path | None, database_url: str | None, project: str) -> None:
+    """Print a project's rules for Prometheus, over the rates on /metrics."""
+    from evaluators.alerts import verbs
+
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        click.echo(verbs.export(connection, projects.named(connection, project)), nl=False)

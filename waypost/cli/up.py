@@ -1,0 +1,82 @@
+"""Everything at once, each process alone, and the demo."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waypost.cli.options import settings_of, stored
+
+
+@click.command()
+@stored
+@click.option("--otlp-http", type=int, help="Port of OTLP/HTTP (default 4318).")
+@click.option("--otlp-grpc", type=int, help="Port of OTLP/gRPC (default 4317).")
+@click.option("--ui", type=int, help="Port of the dashboard (default 8501).")
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--workers", type=click.IntRange(0, 64), help="Worker processes (default 1).")
+@click.option("--no-ui", is_flag=True, help="Run without the dashboard.")
+@click.option("--demo", is_flag=True, help="Send the demo's trajectories once it is up.")
+def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **ports: Any) -> None:
+    """Start everything: Postgres, collector, worker and dashboard, until Ctrl-C."""
+    from waypost.up import up as run
+
+    settings = settings_of(data, database_url, **ports)
+    run(settings, with_ui=not no_ui, demo=demo, say=click.echo)
+
+
+@click.command()
+@stored
+def collect(data: Path | None, database_url: str | None) -> None:
+    """Run one collector against the store."""
+    from collector.run import serve
+    from waypost.supervisor import end_with_parent
+
+    end_with_parent()
+    serve(settings_of(data, database_url))
+
+
+@click.command()
+@stored
+def work(data: Path | None, database_url: str | None) -> None:
+    """Run one worker against the store."""
+    from evaluators.run import work as run
+    from waypost.supervisor import end_with_parent
+
+    end_with_parent()
+    run(settings_of(data, database_url))
+
+
+@click.command()
+@stored
+def ui(data: Path | None, database_url: str | None) -> None:
+    """Run the dashboard against the store."""
+    from ui.run import serve
+    from waypost.supervisor import end_with_parent
+
+    end_with_parent()
+    serve(settings_of(data, database_url))
+
+
+@click.command()
+@stored
+@click.option("--endpoint", help="Where the collector listens (default this installation's).")
+@click.option("--key", "project_key", help="API key, where the collector asks for one.")
+@click.option("--count", type=click.IntRange(1, 20_000), default=480, show_default=True)
+@click.option("--seed", type=int, default=15, show_default=True)
+@click.option("--once", is_flag=True, help="Do nothing if the demo's runs are there already.")
+def demo(
+    *,
+    data: Path | None,
+    database_url: str | None,
+    endpoint: str | None,
+    project_key: str | None,
+    count: int,
+    seed: int,
+    once: bool,
+) -> None:
+    """Send two days of a benefits assistant's runs, with two failing cohorts planted in them."""
+    from waypost.demo.verb import demo as run
+
+    settings = settings_of(data, database_url)
+    run(settings, endpoint, key=project_key, count=count, seed=seed, once=once)
