@@ -118,10 +118,18 @@ class EmbeddedPostgres:
         if self._lock is None:
             return
         try:
-            if self.postmaster() is not None:
-                self._run("pg_ctl", "stop", "-D", str(self.cluster), "-m", "fast", "-w", "-t", "60")
+            self._shut_down("fast", 60)
+        except WaypostError:
+            # A server in the middle of a crash restart may not hear it; what is committed is safe.
+            self._shut_down("immediate", 30)
         finally:
             self._release_lock()
+
+    def _shut_down(self, mode: str, seconds: int) -> None:
+        if self.postmaster() is None:
+            return
+        folder = str(self.cluster)
+        self._run("pg_ctl", "stop", "-D", folder, "-m", mode, "-w", "-t", str(seconds))
 
     def answers(self) -> bool:
         """Whether the server takes a connection; too many clients counts as alive."""
@@ -251,7 +259,8 @@ class EmbeddedPostgres:
                 return
             output.seek(0)
             said = output.read().decode(errors="replace")
-        raise self._failure(program, said)
+        action = f"{program} {arguments[0]}".removesuffix(" -D")
+        raise self._failure(action, said)
 
     def _failure(self, program: str, said: str) -> WaypostError:
         text = "\n".join([said, *(_tail(p) for p in self._logs())])
@@ -262,12 +271,10 @@ class EmbeddedPostgres:
                 f"Postgres may not use {self.data}: permission denied. Give user "
                 f"{_owner_name()!r} access to it, or choose another --data."
             )
-        telling = ("FATAL:", "PANIC:", "DETAIL:", "error:")
+        telling = ("FATAL:", "PANIC:", "DETAIL:", "error:", "pg_ctl:")
         lines = [line for line in text.splitlines() if any(word in line for word in telling)]
         reason = "; ".join(line.split("  ")[-1] for line in lines[-2:]) or "no reason given"
-        return StoreAway(
-            f"The embedded Postgres in {self.data} did not start ({program}): {reason}"
-        )
+        return StoreAway(f"The embedded Postgres in {self.data} did not obey ({program}): {reason}")
 
     def _logs(self) -> list[Path]:
         folder = self.cluster / "log"
