@@ -93,9 +93,9 @@ def snooze(project_id: int, incident_id: int, hours: int) -> None:
 
 def save_rule(project_id: int, table: Mapping[str, Any]) -> None:
     """Make or change an alert rule; BadSetting when it cannot be."""
-    found = previews.find()
-    body = dict(table) if found is None else found.check(table)
     with acting(Role.ADMIN, "Changing a rule") as (connection, person):
+        found = previews.find()
+        body = dict(table) if found is None else found.check(table)
         alerts.save(connection, project_id, body, by=actor(person))
 
 

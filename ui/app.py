@@ -66,9 +66,8 @@ def _refuse(error: NotAllowed) -> None:
     st.header("Waypost", anchor=False)
     st.text(str(error))
     if data.uses_provider():
+        st.button("Sign in", type="primary", on_click=st.login)
         if data.is_known_to_provider():
             st.button("Sign out", on_click=st.logout)
-        else:
-            st.button("Sign in", type="primary", on_click=st.login)
     else:
         st.html('<a href="/login">Sign in</a>')

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from ui import sentences
-from ui.guard import COOKIE, Sessions
+from ui.guard import COOKIE, HOURS, Sessions
 from ui.opened import settings, store
 from ui.place import Place
 from ui.runs import Opened
@@ -46,6 +47,7 @@ T = TypeVar("T")
 _FRESH = 15
 _EXPLAINED = 8000
 STALE = "waypost_stale_since"
+_ENDED = "Your session has ended or your access was taken away; sign in again."
 
 
 @contextmanager
@@ -93,9 +95,11 @@ def person() -> Person:
     current = settings()
     if current.users is None:
         return Person("local", Role.ADMIN)
-    found = _by_cookie(current) if _has_passwords(current) else _by_provider(current)
+    if not _has_passwords(current):
+        return _by_provider(current)
+    found = _by_cookie(current)
     if found is None:
-        raise NotAllowed("Your session has ended or your access was taken away; sign in again.")
+        raise NotAllowed(_ENDED)
     return found
 
 
@@ -108,11 +112,20 @@ def _by_cookie(current: Settings) -> Person | None:
     return Sessions(store().secret, current.users).person(st.context.cookies.get(COOKIE))
 
 
-def _by_provider(current: Settings) -> Person | None:
+def _by_provider(current: Settings) -> Person:
     assert current.users is not None
-    if not is_known_to_provider() or st.user.get("email_verified") is False:
-        return None
-    return by_oidc(read_users(current.users), str(st.user.get("email") or ""))
+    if not is_known_to_provider():
+        raise NotAllowed("Sign in to see this project's runs.")
+    if time.time() - float(str(st.user.get("iat") or 0)) > HOURS * 3600:
+        raise NotAllowed(_ENDED)
+    email = "" if st.user.get("email_verified") is False else str(st.user.get("email") or "")
+    found = by_oidc(read_users(current.users), email)
+    if found is None:
+        raise NotAllowed(
+            f"{email or 'An account without a verified address'} may not look at this dashboard; "
+            "ask its administrator for a line in the file of users."
+        )
+    return found
 
 
 # ---------------------------------------------------------------- projects and cohorts

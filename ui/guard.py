@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -73,10 +74,16 @@ class Door:
     """Wraps the whole app, web sockets included: who may not come in never reaches it."""
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Sequence[str] = (), sessions: Sessions | None = None
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Sequence[str] = (),
+        addresses: bool = False,
+        sessions: Sessions | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(h.lower() for h in hosts)
+        self._addresses = addresses  # no foreign name can be made to stand for a bare address
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +101,7 @@ class Door:
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if self._hosts and _name(host) not in self._hosts:
+        if self._hosts and not self._serves(_name(host)):
             return PlainTextResponse("This address is not served here.", status_code=421)
         if scope["type"] == "websocket" and not _same_origin(headers.get("origin"), host):
             return PlainTextResponse("Not from here.", status_code=403)
@@ -103,6 +110,9 @@ class Door:
         if self._sessions.person(HTTPConnection(scope).cookies.get(COOKIE)) is not None:
             return None
         return self._to_login(scope, headers)
+
+    def _serves(self, name: str) -> bool:
+        return name in self._hosts or (self._addresses and _is_address(name))
 
     @staticmethod
     def _to_login(scope: Scope, headers: Headers) -> ASGIApp:
@@ -126,6 +136,14 @@ def _with_headers(send: Send) -> Send:
 
 def _name(host: str) -> str:
     return (urlsplit(f"//{host}").hostname or "").lower().rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _same_origin(origin: str | None, host: str) -> bool:

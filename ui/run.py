@@ -49,6 +49,7 @@ def hand_down(settings: Settings, url: str) -> None:
         "WAYPOST_UI": settings.ui,
         "WAYPOST_OTLP_HTTP": settings.otlp_http,
         "WAYPOST_USERS": settings.users,
+        "WAYPOST_OIDC": settings.oidc,
         "WAYPOST_PUBLIC_URL": settings.public_url,
     }
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
@@ -73,5 +74,6 @@ def options(settings: Settings, secret: bytes) -> Mapping[str, object]:
         "client.showErrorDetails": "none",
         "runner.magicEnabled": False,
         "logger.hideWelcomeMessage": True,
+        **({} if settings.oidc is None else {"secrets.files": [str(settings.oidc)]}),
         **THEME,
     }

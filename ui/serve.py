@@ -5,17 +5,20 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from socket import gethostname
 from typing import Final
+from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from ui.guard import Door, Sessions
+from ui.provider import Onward, check_file, is_provider_s
 from ui.routes import StepRoutes, plain_routes
 from ui.runs import Runs
 from ui.signin import SignIn
-from ui.users import OIDC, read_users
+from ui.users import read_users
 from waypost.errors import BadSetting
 from waypost.settings import Settings
 
@@ -28,12 +31,19 @@ def build(settings: Settings, *, secret: bytes, runs: Callable[[], Runs]) -> App
     """The app of this installation; BadSetting when it would be open to everyone."""
     sessions = sessions_of(settings, secret)
     routes = [*StepRoutes(secret, runs).routes(), *plain_routes()]
+    middleware = [
+        Middleware(
+            Door, hosts=hosts(settings), addresses=not settings.on_loopback, sessions=sessions
+        )
+    ]
     if sessions is not None:
         routes += SignIn(sessions).routes()
+    elif settings.users is not None:
+        middleware.append(Middleware(Onward, secure=_is_secure(settings)))
     return App(
         SCRIPT,
         routes=routes,
-        middleware=[Middleware(Door, hosts=hosts(settings), sessions=sessions)],
+        middleware=middleware,
         lifespan=_warm,
         on_script_error=show_fault,
     )
@@ -48,20 +58,25 @@ def sessions_of(settings: Settings, secret: bytes) -> Sessions | None:
             f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
             "file of users, or stay on 127.0.0.1."
         )
-    users = read_users(settings.users)
-    if users and all(user.hash == OIDC for user in users.values()):
+    if is_provider_s(read_users(settings.users)):
+        check_file(settings.oidc)
         return None
-    plain = (settings.public_url or "").startswith("http://")
-    return Sessions(secret, settings.users, secure=not (settings.on_loopback or plain))
+    return Sessions(secret, settings.users, secure=_is_secure(settings))
+
+
+def _is_secure(settings: Settings) -> bool:
+    """Whether browsers come over TLS, so that cookies must not go without it."""
+    public = settings.public_url or ""
+    return public.startswith("https://") or not (settings.on_loopback or public)
 
 
 def hosts(settings: Settings) -> tuple[str, ...]:
-    """The names the dashboard answers to; empty is any, when only the login protects it."""
-    public = (settings.public_url or "").split("://", 1)[-1].split("/", 1)[0]
-    named = (public.rsplit(":", 1)[0].strip("[]"),) if public else ()
+    """The names the dashboard answers to: this machine's, and that of its public address."""
+    public = urlsplit(settings.public_url or "").hostname
+    named = (public,) if public else ()
     if settings.on_loopback:
         return (*_LOOPBACK, *named)
-    return (*_LOOPBACK, settings.host, *named) if named else ()
+    return (*_LOOPBACK, settings.host, gethostname(), *named)
 
 
 def show_fault(error: Exception) -> bool:

@@ -53,6 +53,9 @@ class Settings:
     )
     public_url: str | None = _setting(None, "Address of the dashboard in links of messages.")
     users: Path | None = _setting(None, "File of users and argon2id hashes for the login.")
+    oidc: Path | None = _setting(
+        None, "File (TOML) whose [auth] names the identity provider that people sign in at."
+    )
     allowed_hosts: str = _setting("", "Hosts outgoing requests may reach though private.")
 
     @classmethod

@@ -64,9 +64,11 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def dashboard(database: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def dashboard(
+    database: str, *, port: int | None = None, **environment: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """`waypost ui` on a free port until the block ends."""
-    port = free_port()
+    port = port or free_port()
     given = {**os.environ, "WAYPOST_DATABASE_URL": database, "WAYPOST_UI": str(port), **environment}
     command = [sys.executable, "-m", "waypost", "ui"]
     process = subprocess.Popen(command, env=given, cwd=ROOT, stderr=subprocess.PIPE)

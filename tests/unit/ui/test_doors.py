@@ -1,13 +1,23 @@
 """Tokens, sessions, users and addresses: who may come in, and what may be forged."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from ui import tokens
 from ui.guard import HOURS, Sessions, safe_next
+from ui.provider import Onward, check_file
+from ui.run import options
 from ui.serve import hosts, sessions_of
 from ui.users import User, add, by_oidc, check_password, main, read_users
 from waypost.errors import BadSetting, NotAllowed, WrongUse
@@ -141,5 +151,76 @@ def test_another_address_needs_a_login(users: Path) -> None:
 
 def test_the_hosts_that_are_served() -> None:
     assert "localhost" in hosts(Settings())
-    assert hosts(Settings(host="0.0.0.0")) == ()
+    assert gethostname() in hosts(Settings(host="0.0.0.0"))
     assert "way.example" in hosts(Settings(host="0.0.0.0", public_url="https://way.example/x"))
+    assert "::2" in hosts(Settings(host="0.0.0.0", public_url="https://[::2]:8501"))
+
+
+def test_streamlit_is_told_to_check_forms_and_origins() -> None:
+    told = options(Settings(oidc=Path("provider.toml")), SECRET)
+    assert told["server.enableXsrfProtection"]
+    assert told["server.enableCORS"]
+    assert told["secrets.files"] == ["provider.toml"]
+
+
+def test_people_have_passwords_or_a_provider_not_both(tmp_path: Path) -> None:
+    path = tmp_path / "users"
+    path.write_text("ana@example.org reviewer oidc\n")
+    with pytest.raises(BadSetting, match="WAYPOST_OIDC"):
+        sessions_of(Settings(users=path), SECRET)
+    add(path, "bob", "viewer", PASSWORD)
+    with pytest.raises(BadSetting, match="mixes passwords"):
+        sessions_of(Settings(users=path), SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "needs redirect_uri, cookie_secret"),
+        ("not toml", "cannot be read"),
+        (
+            "[auth]\n" + "".join(
+                f'{name} = "https://x.example/y"\n' for name in
+                ("redirect_uri", "cookie_secret", "client_id", "client_secret",
+                 "server_metadata_url")
+            ),
+            "must end in /oauth2callback",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_missing_of_a_provider_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "provider.toml"
+    path.write_text(text)
+    with pytest.raises(BadSetting, match=said):
+        check_file(path)
+
+
+def callback(_request: Request) -> Response:
+    """What Streamlit answers when the provider sends somebody back."""
+    answer = RedirectResponse("/", status_code=302)
+    answer.set_cookie("_streamlit_user", "signed|text=", max_age=2_592_000, httponly=True)
+    return answer
+
+
+@pytest.fixture
+def onward() -> Iterator[TestClient]:
+    routes = [Route("/oauth2callback", callback), Route("/{path:path}", PlainTextResponse("page"))]
+    app = Starlette(routes=routes, middleware=[Middleware(Onward, secure=True)])
+    with TestClient(app, base_url="https://way.example", follow_redirects=False) as client:
+        yield client
+
+
+def test_a_provider_s_session_ends_with_ours_and_leads_on(onward: TestClient) -> None:
+    for path in ("/trace?trace_id=a%2Fb&step=4", "/auth/login?provider=x"):
+        onward.get(path, headers={"accept": "text/html"})
+    answer = onward.get("/oauth2callback")
+    assert answer.headers["location"] == "/trace?trace_id=a%2Fb&step=4"
+    given, _ = answer.headers.get_list("set-cookie")
+    assert "Max-Age=43200" in given
+    assert given.endswith("; Secure")
+    assert "waypost_next" not in onward.cookies
+
+
+def test_the_way_on_is_never_another_host(onward: TestClient) -> None:
+    onward.cookies.set("waypost_next", "//attacker.invalid/x")
+    assert onward.get("/oauth2callback").headers["location"] == "/"
