@@ -80,10 +80,11 @@ def estimate(
 def _average_cost(
     connection: Connection, project: Project, names: set[str], since: dt.datetime
 ) -> float | None:
+    """Dollars a question of these judges took lately; None when none was asked."""
     known = [j for j in judges.every(connection, project.id, since) if j.name in names]
-    costs = judges.costs(connection, project.id, since)
-    judged = sum(j.judged + j.abstained for j in known)
-    return sum(costs.get(j.id, 0.0) for j in known) / judged if judged else None
+    spent = judges.spent(connection, project.id, since)
+    total = sum((spent[j.id] for j in known if j.id in spent), judges.Spent())
+    return total.cost_usd / total.asked if total.asked else None
 
 
 def ask_again(
@@ -116,13 +117,13 @@ def ask_again(
             if targets:
                 jobs.enqueue(connection, project.id, Queue.EVALUATE, targets)
             if clerk is not None and names - local:
-                clerk.ask(connection, project, [_unjudged(run) for run in distinct])
+                clerk.ask(connection, project, [_unjudged(run, plan) for run in distinct])
         looked, asked, skipped = looked + len(page), asked + len(targets), skipped + done
         yield Progress(looked, asked, skipped)
 
 
-def _unjudged(run: Trajectory) -> Verdicted:
-    return Verdicted(Loaded(run, 0, {}), Judged(run))
+def _unjudged(run: Trajectory, plan: Plan) -> Verdicted:
+    return Verdicted(Loaded(run, plan, 0, {}), Judged(run))
 
 
 Target = tuple[str, str | None, int, dt.date]

@@ -8,6 +8,7 @@ from langchain.chat_models import init_chat_model
 
 from evaluators.judge import Answer, JudgeFailed
 from waypost.settings import Settings
+from waypost.store.judges import Spent
 
 TIMEOUT_SECONDS = 60.0
 UNKNOWN_PRICE = 5e-6
@@ -46,12 +47,13 @@ class ChatModel:
         model = str((getattr(raw, "response_metadata", None) or {}).get("model_name") or "")
         given, written = usage_of(raw)
         cost = price(model or self.name.rpartition(":")[2], given, written)
+        spent = Spent(tokens_in=given, tokens_out=written, cost_usd=cost)
         refusal = (getattr(raw, "additional_kwargs", None) or {}).get("refusal")
         if refusal:
-            raise JudgeFailed(f"The judge refused: {str(refusal)[:200]}", spent=cost)
+            raise JudgeFailed(f"The judge refused: {str(refusal)[:200]}", spent=spent)
         if found.get("parsing_error") is not None or found.get("parsed") is None:
-            raise JudgeFailed("The judge's answer is not the JSON asked for.", spent=cost)
-        return Answer(found["parsed"], cost, given + written, model)
+            raise JudgeFailed("The judge's answer is not the JSON asked for.", spent=spent)
+        return Answer(found["parsed"], spent, model)
 
 
 def usage_of(raw: Any) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from evaluators.config import JudgeTask
 from evaluators.desk import Desk, Loaded, Verdicted, first_trace
@@ -18,13 +18,14 @@ from evaluators.judge import (
     judge_version,
     sorted_error,
 )
-from evaluators.plan import why_not_run, why_not_step
+from evaluators.plan import Plan, why_not_run, why_not_step
 from evaluators.surroundings import Surroundings
 from waypost.errors import WaypostError
-from waypost.records import Kind, Score, Step, Trajectory
+from waypost.records import Score, Step, Trajectory
 from waypost.store import feed, jobs, judges, projects, scores
 from waypost.store.engine import Connection, Engine, plainly
 from waypost.store.jobs import Job
+from waypost.store.judges import Spent
 from waypost.store.projects import Project
 from waypost.store.queues import Queue
 from waypost.store.rows import day_of
@@ -73,17 +74,13 @@ class Clerk:
     now: Callable[[], int] = time.time_ns
     held_until: float = 0.0
     told_budget: bool = False
-    _tasks: dict[int, dict[int, JudgeTask]] = field(default_factory=dict)
-
-    @property
-    def tasks(self) -> Sequence[JudgeTask]:
-        return [t for t in self.desk.plan.config.judges if t.assignment.enabled]
 
     def ask(self, connection: Connection, project: Project, found: Sequence[Verdicted]) -> None:
         """Queue every question about these runs that has no answer yet."""
-        if not self.tasks or not found:
+        tasks = {id(t): t for one in found for t in one.loaded.plan.config.asking}.values()
+        if not tasks:
             return
-        wanted = {(t.name, judge_version(t, self.model.name), "model") for t in self.tasks}
+        wanted = {(t.name, judge_version(t, self.model.name), "model") for t in tasks}
         ids = scores.evaluator_ids(connection, project.id, wanted)
         for one in found:
             run = one.loaded.run
@@ -100,27 +97,12 @@ class Clerk:
                     eid,
                     day_of(step.started_at if step else run.started_at),
                 )
-                for task, step in self._questions(project, run, whole=one.again_after == 0)
+                for task, step in _questions(project, one)
                 for eid in (ids[task.name, judge_version(task, self.model.name)],)
                 if (step.id if step else None, eid) not in done
             ]
             if targets:
                 jobs.enqueue(connection, project.id, Queue.JUDGE, targets)
-
-    def _questions(
-        self, project: Project, run: Trajectory, *, whole: bool
-    ) -> Iterator[tuple[JudgeTask, Step | None]]:
-        for task in self.tasks:
-            if why_not_run(task.assignment, project.name, run) is not None:
-                continue
-            if task.target == "trajectory":
-                if whole:
-                    yield task, None
-                continue
-            for step in run.steps:
-                kinds = task.assignment.kinds or frozenset({Kind.LLM})
-                if step.kind in kinds and why_not_step(task.assignment, step) is None:
-                    yield task, step
 
     def run(self, stop: threading.Event) -> None:
         """Ask until told to stop."""
@@ -153,48 +135,49 @@ class Clerk:
             self.budget.read_at = time.monotonic()
             midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
             with plainly(), self.engine.connect() as connection:
-                known = sum(
-                    sum(judges.costs(connection, p.id, midnight).values())
-                    for p in projects.every(connection)
-                )
-            self.budget.learn(max(known, self.budget.known + self.budget.spent))
+                self.budget.learn(judges.spent_by_all(connection, midnight))
         spent = self.budget.is_spent(at.date())
         if spent and not self.told_budget:
-            log.warning(
-                "Model judges stop until midnight UTC: the budget of $%.2f a day is spent.",
-                self.budget.limit,
-            )
+            log.warning("Model judges stop: %s.", self._spent_budget())
         self.told_budget = spent
         return spent
 
-    def _answer(self, job: Job) -> tuple[Project, Loaded, Step | None, Score] | None:
+    def paused(self) -> str:
+        """Why nothing is asked at present; empty while something may be."""
+        if self.told_budget:
+            return self._spent_budget()
+        left = self.held_until - time.monotonic()
+        return f"the provider asks to wait {left:.0f} s more" if left > 0 else ""
+
+    def _spent_budget(self) -> str:
+        return f"the budget of ${self.budget.limit:.2f} a day is spent until midnight UTC"
+
+    def _answer(self, job: Job) -> "Answered | None":
         """The verdict on one job; None when the run, step or task is gone."""
         with plainly(), self.engine.begin() as connection:
             project = projects.get(connection, job.project_id)
             loaded = self.desk.load(connection, project, [job.trace_id], self.now())
-            task = self._task(connection, job)
-        found = loaded.get(job.trace_id)
+            found = loaded.get(job.trace_id)
+            task = self._task(connection, job, found.plan) if found else None
         if found is None or task is None:
             return None
         step = next((s for s in found.run.steps if s.id == job.span_id), None)
         if job.span_id is not None and step is None:
             return None
         item: Step | Trajectory = step or found.run
-        score = ask_judge(task, item, Surroundings(found.run), self.model)
-        return project, found, step, score
+        score, spent = ask_judge(task, item, Surroundings(found.run), self.model)
+        return Answered(found, step, score, spent)
 
-    def _task(self, connection: Connection, job: Job) -> JudgeTask | None:
+    def _task(self, connection: Connection, job: Job, plan: Plan) -> JudgeTask | None:
         """The task of an evaluator id; a version that is no longer asked for has none."""
-        versions = {(t.name, judge_version(t, self.model.name)): t for t in self.tasks}
+        versions = {(t.name, judge_version(t, self.model.name)): t for t in plan.config.asking}
         at = dt.datetime.fromtimestamp(self.now() / 1e9, dt.UTC)
         for judge in judges.every(connection, job.project_id, at):
             if judge.id == job.evaluator_id:
                 return versions.get((judge.name, judge.version))
         return None
 
-    def _settle(
-        self, job: Job, answer: "Future[tuple[Project, Loaded, Step | None, Score] | None]"
-    ) -> None:
+    def _settle(self, job: Job, answer: "Future[Answered | None]") -> None:
         error = answer.exception()
         if error is None:
             self._store(job, answer.result())
@@ -205,31 +188,63 @@ class Clerk:
         if isinstance(fault, JudgeHeld):
             self.held_until = max(self.held_until, time.monotonic() + fault.seconds)
             with plainly(), self.engine.begin() as connection:
+                self._spend(connection, job, fault.spent)
                 jobs.postpone(connection, [job], after_seconds=fault.seconds)
             return
-        self.budget.add(fault.spent)
-        self._put_back(job, str(fault), permanent=fault.permanent)
+        self._put_back(job, fault)
 
-    def _put_back(self, job: Job, error: str, *, permanent: bool) -> None:
+    def _spend(self, connection: Connection, job: Job, spent: Spent) -> None:
+        at = dt.datetime.fromtimestamp(self.now() / 1e9, dt.UTC)
+        self.budget.add(spent.cost_usd)
+        judges.spend(connection, job.project_id, job.evaluator_id, spent, at)
+
+    def _put_back(self, job: Job, fault: JudgeFailed) -> None:
+        error = str(fault)
         log.warning("A model judge failed on trace %s: %s", job.trace_id, error)
         with plainly(), self.engine.begin() as connection:
-            if permanent or job.attempts >= MOST_ATTEMPTS:
+            self._spend(connection, job, replace(fault.spent, errors=1))
+            if fault.permanent or job.attempts >= MOST_ATTEMPTS:
                 jobs.bury(connection, job, error)
             else:
                 jobs.retry(connection, job, after_seconds=3.0 * 2**job.attempts, error=error)
 
-    def _store(self, job: Job, found: tuple[Project, Loaded, Step | None, Score] | None) -> None:
+    def _store(self, job: Job, found: "Answered | None") -> None:
         with plainly(), self.engine.begin() as connection:
             if found is not None:
-                project, loaded, step, score = found
-                self.budget.add(score.cost_usd or 0.0)
+                run, step = found.loaded.run, found.step
                 verdict = Verdict(
-                    trace_id=step.trace_id if step else first_trace(loaded.run),
-                    started_at=step.started_at if step else loaded.run.started_at,
-                    cohort_id=loaded.cohort_id,
+                    trace_id=step.trace_id if step else first_trace(run),
+                    started_at=step.started_at if step else run.started_at,
+                    cohort_id=found.loaded.cohort_id,
                     evaluator_id=job.evaluator_id,
-                    score=score,
+                    score=found.score,
                 )
-                scores.write(connection, project.id, [verdict])
-                feed.note(connection, project.id, [verdict.trace_id])
+                self._spend(connection, job, found.spent)
+                scores.write(connection, job.project_id, [verdict])
+                feed.note(connection, job.project_id, [verdict.trace_id])
             jobs.finish(connection, [job])
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The verdict on one job, and what it took."""
+
+    loaded: Loaded
+    step: Step | None
+    score: Score
+    spent: Spent
+
+
+def _questions(project: Project, one: Verdicted) -> Iterator[tuple[JudgeTask, Step | None]]:
+    """What may be asked about a run: its steps now, the whole of it once it has ended."""
+    run = one.loaded.run
+    for task in one.loaded.plan.config.asking:
+        if why_not_run(task.assignment, project.name, run) is not None:
+            continue
+        if task.target == "trajectory":
+            if one.again_after == 0:
+                yield task, None
+            continue
+        for step in run.steps:
+            if step.kind in task.kinds and why_not_step(task.assignment, step) is None:
+                yield task, step

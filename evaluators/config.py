@@ -1,9 +1,7 @@
 """The evaluators' part of waypost.toml: what is judged, how strictly, by which policy, for whom."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluators.evaluator import Evaluator, Parameter
@@ -58,6 +56,11 @@ class JudgeTask:
     repeat: int = 1
     assignment: Assignment = Assignment("")
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of steps it is asked about, model steps unless told otherwise."""
+        return self.assignment.kinds or frozenset({Kind.LLM})
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -70,24 +73,19 @@ class Config:
     def assignment(self, name: str) -> Assignment:
         return self.assignments.get(name, Assignment(name))
 
+    @property
+    def asking(self) -> list[JudgeTask]:
+        """The model judges that are switched on."""
+        return [task for task in self.judges if task.assignment.enabled]
+
 
 OFF_UNLESS_SET = frozenset({"is_compliant", "sycophancy"})
 
 
-def read_config(path: Path | None, evaluators: Mapping[str, Evaluator]) -> Config:
-    """The configuration in a file, checked against the evaluators; BadSetting says what is off."""
-    if path is None:
-        return parse_config({}, evaluators)
-    try:
-        return parse_config(tomllib.loads(path.read_text("utf-8")), evaluators)
-    except OSError as error:
-        raise BadSetting(f"{path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BadSetting(f"{path} is not TOML: {error}.") from error
-
-
 def parse_config(body: Mapping[str, Any], evaluators: Mapping[str, Evaluator]) -> Config:
-    """The configuration in parsed TOML; tables that belong to others are left to them."""
+    """The configuration in parsed TOML, checked against the evaluators; BadSetting says what is
+    off. Tables that belong to others are left to them.
+    """
     policies = {
         name: _policy(name, table) for name, table in _table(body, "policies", "policies").items()
     }

@@ -16,6 +16,7 @@ from evaluators.judged import (
     worst_value,
 )
 from evaluators.plan import Plan
+from evaluators.project_plan import Plans
 from evaluators.surroundings import Baseline
 from waypost.records import Score, Step, Trajectory
 from waypost.store import baselines, cohorts, runs, scores, traces
@@ -31,9 +32,10 @@ BASELINE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A run as it was read, with its cohort and what is usual there."""
+    """A run as it was read, with its cohort, what is usual there, and the plan it is judged by."""
 
     run: Trajectory
+    plan: Plan
     cohort_id: int
     baselines: Mapping[str, Baseline]
 
@@ -49,9 +51,9 @@ class Verdicted:
 
 @dataclass(slots=True)
 class Desk:
-    """Where runs are judged: the plan, and what is remembered of cohorts between batches."""
+    """Where runs are judged: the plans, and what is remembered of cohorts between batches."""
 
-    plan: Plan
+    plans: Plans
     idle_seconds: float = IDLE_SECONDS
     _baselines: dict[int, tuple[float, Mapping[int, Mapping[str, Baseline]]]] = field(
         default_factory=dict
@@ -65,12 +67,13 @@ class Desk:
             connection, project.id, trace_ids, cohort_keys=project.cohort_keys, now=now
         )
         known = self._known(connection, project.id, now)
+        plan = self.plans.of(connection, project.id)
         distinct = {id(run): run for run in found.values()}
         ids = cohorts.ids(connection, project.id, [run.cohort for run in distinct.values()])
         made: dict[int, Loaded] = {}
         for key, run in distinct.items():
             cohort_id = ids[cohorts.key_of(run.cohort)]
-            made[key] = Loaded(run, cohort_id, known.get(cohort_id, {}))
+            made[key] = Loaded(run, plan, cohort_id, known.get(cohort_id, {}))
         return {trace: made[id(run)] for trace, run in found.items()}
 
     def judge(
@@ -85,7 +88,7 @@ class Desk:
         """Judge a run: its steps now, the whole of it once it has ended or is idle."""
         left = self.seconds_left(loaded.run, now)
         judged = judge_run(
-            self.plan,
+            loaded.plan,
             project.name,
             loaded.run,
             baselines=loaded.baselines,

@@ -1,168 +1,115 @@
-"""What each evaluator is doing: matched, judged, failed, abstained, queued, oldest, cost, and why
-nothing matches where nothing does."""
+"""What each evaluator reaches of a project's recent steps, and why nothing where it is nothing."""
 
 import datetime as dt
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from evaluators.agreement import Agreement, Corrected, corrected_rate
-from evaluators.config import JudgeTask
+from evaluators.config import Assignment
 from evaluators.evaluator import Target
-from evaluators.plan import Plan, why_not_run, why_not_step, why_nothing_matches
-from waypost.records import Kind, Trajectory
-from waypost.store import jobs, judges, reviews, runs, traces
-from waypost.store.engine import Connection
-from waypost.store.jobs import Depth
-from waypost.store.judges import Judge
+from evaluators.plan import Plan, why_not_cohort, why_not_step
+from evaluators.project_plan import Plans
+from waypost.records import Kind
+from waypost.store import projects, reach
+from waypost.store.engine import Connection, Engine, plainly
 from waypost.store.projects import Project
-from waypost.store.queues import Queue
+from waypost.store.reach import Reach, Seen
 
-LOOKED_AT = 40
+LOOK_SECONDS = 60
+LOOK_BACK = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """One evaluator in one project over a window. `matched` is judged, abstained and queued."""
+class Asked:
+    """An evaluator or a model judge, as the plan asks for it."""
 
-    name: str
-    versions: tuple[str, ...]
-    source: str
-    owner: str
-    matched: int
-    judged: int
-    failed: int
-    abstained: int
-    queued: int
-    parked: int
-    oldest: dt.datetime | None
-    cost_usd: float
-    why: str = ""
-    agreed: Agreement | None = None
-
-    @property
-    def corrected(self) -> Corrected | None:
-        """The fail rate that remains when what people found of its errors is taken into account."""
-        if self.agreed is None:
-            return None
-        return corrected_rate(self.failed, self.judged, self.agreed)
-
-    def as_json(self) -> dict[str, object]:
-        """Everything a program may want to know, figures as plain numbers."""
-        agreed = self.agreed
-        return {
-            **{k: v for k, v in asdict(self).items() if k not in ("agreed", "oldest")},
-            "oldest": self.oldest.isoformat() if self.oldest else None,
-            "precision": asdict(agreed.precision) if agreed and agreed.precision else None,
-            "recall": asdict(agreed.recall) if agreed and agreed.recall else None,
-            "corrected_fail_rate": asdict(self.corrected) if self.corrected else None,
-        }
+    assignment: Assignment
+    target: str
+    kinds: frozenset[Kind]
+    paused: str = ""
 
 
-def examine(
-    connection: Connection, project: Project, plan: Plan, since: dt.datetime, *, now: dt.datetime
-) -> list[Health]:
-    """Every evaluator that is asked for or has scores, by name."""
-    known: dict[str, list[Judge]] = defaultdict(list)
-    for judge in judges.every(connection, project.id, since):
-        known[judge.name.split(".")[0]].append(judge)
-    depth = jobs.depth(connection, project.id)
-    costs = judges.costs(connection, project.id, since)
-    recent = _recent(connection, project, since, now)
-    agreed = {
-        a.evaluator: Agreement(a.both_failed, a.judge_failed, a.person_failed, a.both_passed)
-        for a in reviews.agreement(connection, project.id)
-    }
-    tasks = {t.name: t for t in plan.config.judges}
-    names = sorted({*known, *plan.evaluators, *tasks})
-    return [
-        _health(
-            name,
-            known[name],
-            depth,
-            costs,
-            why=_why(name, plan, tasks.get(name), project, recent),
-            owner=_owner(plan, tasks.get(name), name),
-            agreed=agreed.get(name),
-        )
-        for name in names
-    ]
+def look_at_all(
+    engine: Engine, plans: Plans, *, paused: str = "", now: dt.datetime | None = None
+) -> int:
+    """Look at the projects that nobody has looked at for a minute; how many there were.
+
+    `paused` says why no model judge is asked at present, if none is.
+    """
+    moment = now or dt.datetime.now(dt.UTC)
+    with plainly(), engine.begin() as connection:
+        waiting = reach.due(connection, moment - dt.timedelta(seconds=LOOK_SECONDS))
+    for project_id in waiting:
+        with plainly(), engine.begin() as connection:
+            project = projects.get(connection, project_id)
+            plan = plans.of(connection, project_id)
+            look(connection, project, plan, paused=paused, now=moment)
+    return len(waiting)
 
 
-def _owner(plan: Plan, task: JudgeTask | None, name: str) -> str:
-    return task.assignment.owner if task else plan.config.assignment(name).owner
+def look(
+    connection: Connection, project: Project, plan: Plan, *, now: dt.datetime, paused: str = ""
+) -> list[Reach]:
+    """Count a project's recent steps for every evaluator, and keep what came of it."""
+    seen = reach.recent(connection, project.id, now - LOOK_BACK)
+    found = [reached(one, project.name, seen, now) for one in asked(plan, paused)]
+    reach.keep(connection, project.id, found)
+    return found
 
 
-def _recent(
-    connection: Connection, project: Project, since: dt.datetime, now: dt.datetime
-) -> list[Trajectory]:
-    page = traces.page(connection, project.id, traces.Filter(since, now), most=LOOKED_AT)
-    found = runs.load_many(
-        connection, project.id, [s.trace_id for s in page], cohort_keys=project.cohort_keys
-    )
-    return list({id(run): run for run in found.values()}.values())
+def asked(plan: Plan, paused: str = "") -> Iterator[Asked]:
+    """Everything the plan knows of, switched on or off."""
+    for name, evaluator in plan.evaluators.items():
+        yield Asked(plan.config.assignment(name), evaluator.target, evaluator.kinds)
+    for task in plan.config.judges:
+        yield Asked(task.assignment, task.target, task.kinds, paused)
 
 
-def _why(
-    name: str,
-    plan: Plan,
-    task: JudgeTask | None,
-    project: Project,
-    recent: Sequence[Trajectory],
-) -> str:
-    if name in plan.evaluators:
-        assignment = plan.config.assignment(name)
-        return why_nothing_matches(plan.evaluators[name], assignment, project.name, list(recent))
-    return _why_no_question(task, project, recent) if task else "it is no longer asked for"
-
-
-def _why_no_question(task: JudgeTask, project: Project, recent: Sequence[Trajectory]) -> str:
-    if not task.assignment.enabled:
-        return "it is switched off"
+def reached(one: Asked, project: str, seen: Iterable[Seen], now: dt.datetime) -> Reach:
+    """How many of the steps (or runs) seen an evaluator is asked for, and why none are."""
+    steps = one.target == Target.STEP
+    mine = [s for s in seen if (s.kind is not None) is steps]
     reasons: Counter[str] = Counter()
-    for run in recent:
-        whole = why_not_run(task.assignment, project.name, run)
-        if task.target == Target.TRAJECTORY or whole:
-            reasons[whole or ""] += 1
-            continue
-        kinds = task.assignment.kinds or frozenset({Kind.LLM})
-        for step in run.steps:
-            wrong = None if step.kind in kinds else f"kind is {' or '.join(sorted(kinds))}"
-            reasons[wrong or why_not_step(task.assignment, step) or ""] += 1
-    if reasons[""] or not recent:
-        return "" if recent else "no run has arrived yet"
-    steps = sum(len(run.steps) for run in recent)
-    return f"0 of {steps:,} steps: {reasons.most_common(1)[0][0]}, this project has none"
-
-
-def _health(
-    name: str,
-    mine: Sequence[Judge],
-    depth: Iterable[Depth],
-    costs: Mapping[int, float],
-    *,
-    why: str,
-    owner: str,
-    agreed: Agreement | None,
-) -> Health:
-    ids = {judge.id for judge in mine}
-    waiting = [d for d in depth if d.evaluator_id in ids and d.queue is not Queue.TRACE]
-    queued = sum(d.waiting + d.leased for d in waiting)
-    judged, abstained = sum(j.judged for j in mine), sum(j.abstained for j in mine)
-    matched = judged + abstained + queued
-    return Health(
-        name=name,
-        versions=tuple(j.version for j in mine),
-        source=mine[0].source if mine else "code",
-        owner=owner,
-        matched=matched,
-        judged=judged,
-        failed=sum(j.failed for j in mine),
-        abstained=abstained,
-        queued=queued,
-        parked=sum(d.dead for d in waiting),
-        oldest=min((d.oldest for d in waiting if d.oldest), default=None),
-        cost_usd=sum(costs.get(i, 0.0) for i in ids),
-        why="" if matched else why,
-        agreed=agreed,
+    for group in mine:
+        reasons[_why_not(one, project, group) or ""] += group.n
+    return Reach(
+        name=one.assignment.evaluator,
+        target=str(one.target),
+        owner=one.assignment.owner,
+        seen=sum(s.n for s in mine),
+        matched=reasons[""],
+        why=_told(one, mine, reasons),
+        at=now,
+        paused=one.paused if one.assignment.enabled else "",
     )
+
+
+def _why_not(one: Asked, project: str, group: Seen) -> str | None:
+    why = why_not_cohort(one.assignment, project, group.cohort)
+    if why is not None or one.target == Target.TRAJECTORY:
+        return why
+    if group.kind not in one.kinds:
+        return f"kind is {' or '.join(sorted(one.kinds))}"
+    return why_not_step(one.assignment, group)
+
+
+def _told(one: Asked, mine: Sequence[Seen], reasons: Counter[str]) -> str:
+    """One sentence on why nothing matches; empty when something does."""
+    if not one.assignment.enabled:
+        return "it is switched off"
+    if not mine:
+        return "no run has arrived lately"
+    what = f"{sum(s.n for s in mine):,} {'steps' if one.target == Target.STEP else 'runs'}"
+    if not reasons[""]:
+        why = _commonest(reasons)
+        return f"0 of {what}: {why}{'' if why.startswith('it is') else ', this project has none'}"
+    if one.assignment.sampling < 1:
+        return f"{reasons['']:,} of {what}: {one.assignment.sampling:.0%} of runs are sampled"
+    return ""
+
+
+def _commonest(reasons: Counter[str]) -> str:
+    """The reason to tell: where steps of the right kind fail on something else, that."""
+    told = {why: n for why, n in reasons.items() if why}
+    narrower = {why: n for why, n in told.items() if not why.startswith("kind is")}
+    return max(narrower or told, key=lambda why: told[why])

@@ -3,8 +3,9 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from itertools import combinations
 from typing import Any, Protocol
 
 from evaluators.config import JudgeTask
@@ -15,12 +16,14 @@ from evaluators.surroundings import Surroundings, system_text
 from evaluators.text import as_text, quote
 from waypost.errors import WaypostError
 from waypost.records import Evidence, Json, Score, Step, Trajectory
+from waypost.store.judges import Spent
 
 PROMPT_VERSION = 1
 MOST_CONTENT = 60_000
 MOST_PART = 12_000
 DEFAULT_HOLD = 5.0
 LONGEST_HOLD = 600.0
+NOTHING = Spent()
 VERDICT_SCHEMA: dict[str, Any] = {
     "title": "verdict",
     "description": "The verdict on the recording.",
@@ -61,9 +64,9 @@ VERDICT_SCHEMA: dict[str, Any] = {
 
 
 class JudgeFailed(WaypostError):
-    """The judge gave no usable verdict; `tokens` were used all the same."""
+    """The judge gave no usable verdict; what it took is spent all the same."""
 
-    def __init__(self, message: str, *, spent: float = 0.0, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, spent: Spent = NOTHING, permanent: bool = False) -> None:
         super().__init__(message)
         self.spent = spent
         self.permanent = permanent
@@ -75,6 +78,7 @@ class JudgeHeld(WaypostError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The judge's provider asks to wait {seconds:.0f} s.")
         self.seconds = seconds
+        self.spent = NOTHING
 
 
 def sorted_error(error: BaseException) -> "JudgeHeld | JudgeFailed":
@@ -110,8 +114,7 @@ class Answer:
     """A model's answer: the parsed object, what it cost, and which model gave it."""
 
     value: Json
-    cost_usd: float | None = None
-    tokens: int = 0
+    spent: Spent = NOTHING
     model: str = ""
 
 
@@ -139,14 +142,34 @@ def judge_version(task: JudgeTask, model: str) -> str:
 
 def ask_judge(
     task: JudgeTask, item: Step | Trajectory, around: Surroundings, model: Model
-) -> Score:
-    """The verdict of `repeat` askings: the majority's, with how far they agreed."""
-    answers = [_ask_once(task, item, around, model) for _ in range(max(1, task.repeat))]
+) -> tuple[Score, Spent]:
+    """The verdict of `repeat` askings: the majority's, with how far they agreed; and what it took.
+
+    A fault in a later asking costs what the earlier ones took as well.
+    """
+    answers: list[Answer] = []
+    for _ in range(max(1, task.repeat)):
+        try:
+            answers.append(_ask_once(task, item, around, model))
+        except Exception as error:
+            fault = sorted_error(error)
+            fault.spent += _sum(answers)
+            raise fault from error
     verdicts = [_verdict(a.value) for a in answers]
     winner = max(sorted(set(verdicts)), key=verdicts.count)
     chosen = answers[verdicts.index(winner)]
-    agreed = verdicts.count(winner) / len(verdicts)
-    return _score(task, chosen, item, answers, agreed=agreed, model=model.name)
+    spent = replace(_sum(answers), asked=1, **_agreed(verdicts))
+    return _score(task, chosen, item, spent, agreed=verdicts.count(winner), model=model.name), spent
+
+
+def _sum(answers: Sequence[Answer]) -> Spent:
+    return sum((a.spent for a in answers), NOTHING)
+
+
+def _agreed(verdicts: Sequence[str]) -> dict[str, int]:
+    """Of the pairs of askings, how many there are and how many said the same."""
+    pairs = list(combinations(verdicts, 2))
+    return {"pairs": len(pairs), "same": sum(one == other for one, other in pairs)}
 
 
 def _ask_once(
@@ -161,7 +184,7 @@ def _ask_once(
     if faults:
         raise JudgeFailed(
             f"The judge's answer is outside its schema: {faults[0].path}: {faults[0].message}",
-            spent=answer.cost_usd or 0.0,
+            spent=answer.spent,
         )
     _check_step(answer, item)
     return answer
@@ -182,7 +205,7 @@ def _check_step(answer: Answer, item: Step | Trajectory) -> None:
     if isinstance(number, int) and number > max(most, 0):
         raise JudgeFailed(
             f"The judge blamed step {number}, which it was not shown.",
-            spent=answer.cost_usd or 0.0,
+            spent=answer.spent,
         )
 
 
@@ -246,16 +269,15 @@ def _score(
     task: JudgeTask,
     chosen: Answer,
     item: Step | Trajectory,
-    answers: Sequence[Answer],
+    spent: Spent,
     *,
-    agreed: float,
+    agreed: int,
     model: str,
 ) -> Score:
     value = chosen.value
-    costs = [a.cost_usd for a in answers if a.cost_usd is not None]
     told = str(_field(value, "explanation") or "")[:2000]
-    if len(answers) > 1:
-        told = f"{told} (agreed with itself {agreed:.0%} of {len(answers)})"
+    if task.repeat > 1:
+        told = f"{told} ({agreed} of {task.repeat} askings agreed)"
     common: dict[str, Any] = {
         "label": str(_field(value, "label") or "") or None,
         "evidence": tuple(_evidence(value, item)),
@@ -263,7 +285,7 @@ def _score(
         "version": judge_version(task, model),
         "source": "model",
         "by": chosen.model or model,
-        "cost_usd": sum(costs) if costs else None,
+        "cost_usd": spent.cost_usd,
         "step": item.id if isinstance(item, Step) else None,
     }
     number = _field(value, "score")

@@ -1,13 +1,13 @@
 """Which evaluators judge which steps of a project's run, with which parameters and version."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from evaluators.config import Assignment, Config
 from evaluators.evaluator import Evaluator, Target
-from waypost.records import Step, Trajectory
+from waypost.records import Kind, Step, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,19 @@ def _wants_run(assignment: Assignment, project: str, run: Trajectory) -> bool:
 
 def why_not_run(assignment: Assignment, project: str, run: Trajectory) -> str | None:
     """Why an assignment leaves a run alone; None when it does not."""
+    why = why_not_cohort(assignment, project, run.cohort)
+    if why is None and not is_sampled(run.id, assignment.evaluator, assignment.sampling):
+        return f"only {assignment.sampling:.0%} of runs are sampled"
+    return why
+
+
+def why_not_cohort(assignment: Assignment, project: str, cohort: Mapping[str, str]) -> str | None:
+    """Why an assignment leaves the runs of a cohort alone; None when it does not."""
     if assignment.projects is not None and project not in assignment.projects:
         return f"it is only asked for in {', '.join(sorted(assignment.projects))}"
     for key, value in assignment.cohort.items():
-        if run.cohort.get(key) != value:
-            return f"cohort {key} is not {value}"
-    if not is_sampled(run.id, assignment.evaluator, assignment.sampling):
-        return f"only {assignment.sampling:.0%} of runs are sampled"
+        if cohort.get(key) != value:
+            return f"cohort {key} is {value}"
     return None
 
 
@@ -113,7 +119,18 @@ def wants_step(assignment: Assignment, step: Step) -> bool:
     return why_not_step(assignment, step) is None
 
 
-def why_not_step(assignment: Assignment, step: Step) -> str | None:
+class Stepped(Protocol):
+    """What an assignment looks at in a step, or in many that are alike."""
+
+    @property
+    def kind(self) -> Kind | None: ...
+    @property
+    def agent(self) -> str | None: ...
+    @property
+    def tool(self) -> str | None: ...
+
+
+def why_not_step(assignment: Assignment, step: Stepped) -> str | None:
     """Why an assignment leaves a step alone; None when it does not."""
     if assignment.kinds is not None and step.kind not in assignment.kinds:
         return f"kind is {' or '.join(sorted(assignment.kinds))}"
@@ -130,31 +147,3 @@ def is_sampled(run_id: str, evaluator: str, rate: float) -> bool:
         return True
     drawn = hashlib.blake2b(f"{evaluator}:{run_id}".encode(), digest_size=8).digest()
     return int.from_bytes(drawn) < rate * 2**64
-
-
-def why_nothing_matches(
-    evaluator: Evaluator, assignment: Assignment, project: str, runs: list[Trajectory]
-) -> str:
-    """One sentence on why an evaluator judged nothing in these runs; empty when it did."""
-    if not assignment.enabled:
-        return "it is switched off"
-    steps = [s for run in runs for s in run.steps]
-    reasons: Counter[str] = Counter()
-    for run in runs:
-        whole = why_not_run(assignment, project, run)
-        if evaluator.target is Target.TRAJECTORY:
-            reasons[whole or ""] += 1
-            continue
-        for step in run.steps:
-            reasons[whole or _why_not(evaluator, assignment, step) or ""] += 1
-    if reasons[""] or not runs:
-        return "" if runs else "no run has arrived yet"
-    why, _ = reasons.most_common(1)[0]
-    what = f"{len(steps):,} steps" if evaluator.target is Target.STEP else f"{len(runs):,} runs"
-    return f"0 of {what}: {why}, this project has none"
-
-
-def _why_not(evaluator: Evaluator, assignment: Assignment, step: Step) -> str | None:
-    if not evaluator.accepts(step):
-        return f"kind is {' or '.join(sorted(evaluator.kinds))}"
-    return why_not_step(assignment, step)

@@ -6,28 +6,38 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
-from evaluators.alerts.watch import alert_chores
-from evaluators.chores import run_chores, store_chores
+from evaluators.alerts.watch import alert_chores, read
+from evaluators.chores import Chore, run_chores, store_chores
 from evaluators.clerk import Budget, Clerk
-from evaluators.config import read_config
 from evaluators.desk import Desk
+from evaluators.health import LOOK_SECONDS, look_at_all
 from evaluators.outbox import Outbox
-from evaluators.plan import Plan
+from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
 from waypost.settings import Settings
-from waypost.store.engine import Engine
+from waypost.store import evaluator_settings, projects
+from waypost.store.engine import Engine, plainly
 from waypost.store.opened import store
 
 Loop = Callable[[threading.Event], None]
 STOP_SECONDS = 10.0
+NO_JUDGE = "no judge model is set: WAYPOST_JUDGE_MODEL names one"
 
 
-def build_plan(settings: Settings) -> Plan:
-    """The evaluators there are and what the configuration asks of them."""
+def build_plans(settings: Settings) -> Plans:
+    """The evaluators there are and what the file asks of them; BadSetting if the file is off."""
     folders = [settings.plugins] if settings.plugins else []
-    evaluators = find_evaluators(folders)
-    return Plan(evaluators, read_config(settings.config, evaluators))
+    body = read(settings.config)
+    file = {part: body[part] for part in evaluator_settings.PARTS if part in body}
+    return Plans(find_evaluators(folders), file)
+
+
+def show_file(engine: Engine, plans: Plans) -> None:
+    """Put the file's tables beside the projects' own, where pages and programs can read them."""
+    with plainly(), engine.begin() as connection:
+        for project in projects.every(connection):
+            evaluator_settings.sync_file(connection, project.id, plans.file)
 
 
 def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
@@ -49,7 +59,9 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
     with store(settings) as engine:
-        desk = Desk(build_plan(settings))
+        plans = build_plans(settings)
+        show_file(engine, plans)
+        desk = Desk(plans)
         clerk = build_clerk(settings, engine, desk)
         outbox = Outbox(settings.scores_endpoint) if settings.scores_endpoint else None
         worker = Worker(
@@ -58,7 +70,9 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
             tell=outbox.tell if outbox else None,
             ask=clerk.ask if clerk else None,
         )
-        chores = [*store_chores(engine), *alert_chores(engine, settings)]
+        paused = clerk.paused if clerk else lambda: NO_JUDGE
+        health = Chore("health", LOOK_SECONDS, lambda: look_at_all(engine, plans, paused=paused()))
+        chores = [*store_chores(engine), health, *alert_chores(engine, settings)]
         loops: list[Loop] = [lambda stop: run_chores(chores, stop)]
         loops += [part.run for part in (clerk, outbox) if part is not None]
         with _beside(loops, ended):

@@ -9,12 +9,13 @@ import click
 
 from evaluators.again import Estimate, Progress, ask_again, check_names, estimate
 from evaluators.desk import Desk
-from evaluators.health import Health, examine
-from evaluators.run import build_clerk, build_plan
+from evaluators.health import LOOK_BACK, look
+from evaluators.run import build_clerk, build_plans
 from waypost.errors import WrongUse
 from waypost.settings import Settings
-from waypost.store import projects
+from waypost.store import projects, reach
 from waypost.store.engine import plainly
+from waypost.store.health import Health, of_evaluators
 from waypost.store.opened import store
 from waypost.store.traces import Filter
 
@@ -65,11 +66,12 @@ def evaluate(
     """
     wanted = request.filter()
     with store(settings) as engine:
-        desk = Desk(build_plan(settings))
-        chosen = check_names(desk.plan, request.names)
+        desk = Desk(build_plans(settings))
         with plainly(), engine.connect() as connection:
             project = projects.named(connection, request.project)
-        found = estimate(engine, project, wanted, desk.plan, chosen)
+            plan = desk.plans.of(connection, project.id)
+        chosen = check_names(plan, request.names)
+        found = estimate(engine, project, wanted, plan, chosen)
         say(told(found))
         if request.only_count or not found.runs or not _agreed(found, confirm):
             return {**asdict(found), "asked": 0, "skipped": 0}
@@ -77,7 +79,7 @@ def evaluate(
             engine,
             project,
             wanted,
-            desk.plan,
+            plan,
             chosen,
             clerk=build_clerk(settings, engine, desk),
             force=request.force,
@@ -92,10 +94,11 @@ def health(
 ) -> list[Health]:
     """What each evaluator of a project did in the last days, and why where it did nothing."""
     now = dt.datetime.now(dt.UTC)
-    with store(settings) as engine, plainly(), engine.connect() as connection:
+    with store(settings) as engine, plainly(), engine.begin() as connection:
         mine = projects.named(connection, project)
-        plan = build_plan(settings)
-        return examine(connection, mine, plan, now - dt.timedelta(days=days), now=now)
+        if mine.id in reach.due(connection, now - LOOK_BACK, most=1000):  # no worker has looked
+            look(connection, mine, build_plans(settings).of(connection, mine.id), now=now)
+        return of_evaluators(connection, mine.id, now - dt.timedelta(days=days))
 
 
 def told(found: Estimate) -> str:

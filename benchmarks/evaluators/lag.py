@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from evaluators.desk import Desk
-from evaluators.run import build_plan
+from evaluators.run import build_plans
 from evaluators.worker import Worker
 from tests.factories import trace_id
 from tests.unit.evaluators.trajectories import recorded_runs
@@ -88,7 +88,7 @@ def throughput(engine: Engine, steps: int) -> None:
     source, writer, sent = fresh_runs(), Writer(engine), 0
     while sent < steps:
         sent += commit(writer, [next(source) for _ in range(20)])
-    worker = Worker(engine, Desk(build_plan(Settings())))
+    worker = Worker(engine, Desk(build_plans(Settings())))
     spent = drain(engine, worker)
     print(f"backlog: {sent:,} steps, {sent / spent:,.0f} steps a second of one core")
     print(f"CPU per 1,000 steps: {1e6 * spent / sent:,.0f} ms in the worker, of which")

@@ -1,10 +1,12 @@
 """Evaluators as the store knows them: names, versions, sources, and what they cost lately."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+
+from waypost.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,87 @@ def ids_named(connection: Connection, project_id: int, name: str) -> list[int]:
     return [int(row.id) for row in rows]
 
 
-def costs(connection: Connection, project_id: int, since: dt.datetime) -> dict[int, float]:
-    """What each evaluator cost since then, in dollars."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What asking a model judge took. Of `pairs` of askings about one target, `same` agreed."""
+
+    asked: int = 0
+    errors: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    pairs: int = 0
+    same: int = 0
+
+    @property
+    def self_agreement(self) -> Rate | None:
+        """How often the judge, asked again, said the same; None when it is asked once each."""
+        return Rate.of(self.same, self.pairs) if self.pairs else None
+
+    def __add__(self, other: "Spent") -> "Spent":
+        mine, theirs = asdict(self), asdict(other)
+        return Spent(**{name: mine[name] + theirs[name] for name in mine})
+
+
+def spend(
+    connection: Connection, project_id: int, evaluator_id: int, spent: Spent, at: dt.datetime
+) -> None:
+    """Add to the account of an evaluator; what was asked in vain costs as well."""
+    connection.execute(
+        _SPEND,
+        {
+            "project_id": project_id,
+            "at": at,
+            "evaluator_id": evaluator_id,
+            **asdict(spent),
+        },
+    )
+
+
+_SPEND = sa.text("""
+    insert into judge_hour (project_id, bucket, evaluator_id, asked, errors, tokens_in, tokens_out,
+      cost_usd, pairs, same)
+    values (:project_id, date_trunc('hour', cast(:at as timestamptz), 'UTC'), :evaluator_id,
+      :asked, :errors, :tokens_in, :tokens_out, :cost_usd, :pairs, :same)
+    on conflict (project_id, bucket, evaluator_id) do update set
+      asked = judge_hour.asked + excluded.asked, errors = judge_hour.errors + excluded.errors,
+      tokens_in = judge_hour.tokens_in + excluded.tokens_in,
+      tokens_out = judge_hour.tokens_out + excluded.tokens_out,
+      cost_usd = judge_hour.cost_usd + excluded.cost_usd,
+      pairs = judge_hour.pairs + excluded.pairs, same = judge_hour.same + excluded.same""")
+
+
+def spent(connection: Connection, project_id: int, since: dt.datetime) -> dict[int, Spent]:
+    """What each model judge took since then, by evaluator id, on full hours."""
     rows = connection.execute(
         sa.text("""
-            select evaluator_id, sum(cost_usd) as cost from score
-            where project_id = :project_id and started_at >= :since and cost_usd > 0
+            select evaluator_id, sum(asked) as asked, sum(errors) as errors,
+              sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+              sum(cost_usd) as cost_usd, sum(pairs) as pairs, sum(same) as same
+            from judge_hour
+            where project_id = :project_id
+              and bucket >= date_trunc('hour', cast(:since as timestamptz), 'UTC')
             group by evaluator_id"""),
         {"project_id": project_id, "since": since},
     )
-    return {int(row.evaluator_id): float(row.cost) for row in rows}
+    return {
+        row.evaluator_id: Spent(
+            int(row.asked), int(row.errors), int(row.tokens_in), int(row.tokens_out),
+            float(row.cost_usd), int(row.pairs), int(row.same),
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def spent_by_all(connection: Connection, since: dt.datetime) -> float:
+    """Dollars that the judges of all projects took since then: what the budget is held against."""
+    found = connection.execute(
+        sa.text("select coalesce(sum(cost_usd), 0) from judge_hour where bucket >= :since"),
+        {"since": since},
+    )
+    return float(found.scalar_one())
+
+
+def costs(connection: Connection, project_id: int, since: dt.datetime) -> dict[int, float]:
+    """What each evaluator cost since then, in dollars."""
+    return {key: s.cost_usd for key, s in spent(connection, project_id, since).items()}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from waypost.agreement import Agreement as Agreement  # noqa: PLC0414  pages know it from here
 from waypost.errors import NotFound
 from waypost.records import Outcome, Score
 from waypost.roles import Person, Role
-from waypost.store import audit, feed, scores
+from waypost.store import audit, feed, people, scores
 from waypost.store.rows import at_ns, span_number, span_text
 from waypost.store.scores import OUTCOME_CODE, OUTCOMES, Verdict
 
@@ -45,37 +46,6 @@ class Candidate:
     failed_there: int
     judged_there: int
     contradicted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How an evaluator and people went together: counts of (judge, person) verdicts."""
-
-    evaluator: str
-    both_failed: int
-    judge_failed: int
-    person_failed: int
-    both_passed: int
-
-    @property
-    def n(self) -> int:
-        return self.both_failed + self.judge_failed + self.person_failed + self.both_passed
-
-    @property
-    def share(self) -> float | None:
-        """How often both said the same."""
-        return (self.both_failed + self.both_passed) / self.n if self.n else None
-
-    @property
-    def kappa(self) -> float | None:
-        """Cohen's kappa: agreement beyond chance; None when chance alone explains all."""
-        if not self.n:
-            return None
-        judge = (self.both_failed + self.judge_failed) / self.n
-        person = (self.both_failed + self.person_failed) / self.n
-        by_chance = judge * person + (1 - judge) * (1 - person)
-        agreed = (self.both_failed + self.both_passed) / self.n
-        return None if by_chance >= 1 else (agreed - by_chance) / (1 - by_chance)
 
 
 def write(
@@ -265,26 +235,7 @@ def agreement(
     connection: Connection, project_id: int, since: dt.datetime | None = None
 ) -> list[Agreement]:
     """Each evaluator against the people who reviewed it; abstentions count for neither."""
-    rows = connection.execute(
-        sa.text("""
-            select evaluator,
-              count(*) filter (where judged = 0 and outcome = 0) as both_failed,
-              count(*) filter (where judged = 0 and outcome = 1) as judge_failed,
-              count(*) filter (where judged = 1 and outcome = 0) as person_failed,
-              count(*) filter (where judged = 1 and outcome = 1) as both_passed
-            from review
-            where project_id = :project_id and judged in (0, 1) and outcome in (0, 1)
-              and at >= coalesce(cast(:since as timestamptz), '-infinity')
-            group by evaluator order by evaluator"""),
-        {"project_id": project_id, "since": since},
-    )
-    return [
-        Agreement(
-            row.evaluator, int(row.both_failed), int(row.judge_failed), int(row.person_failed),
-            int(row.both_passed),
-        )
-        for row in rows
-    ]  # fmt: skip
+    return people.agreement(connection, project_id, since)
 
 
 def count_by(connection: Connection, project_id: int, reviewer: str, since: dt.datetime) -> int:

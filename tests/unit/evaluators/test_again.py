@@ -5,13 +5,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from evaluators.again import ask_again, check_names, estimate
 from evaluators.evaluator import Evaluator, evaluator
-from evaluators.health import examine
+from evaluators.health import look, look_at_all
 from evaluators.outbox import Outbox, request_of
+from evaluators.plan import Plan
 from evaluators.verb import Request, evaluate, health
 from evaluators.worker import Worker
 from tests.factories import NOW_NS
@@ -19,15 +19,12 @@ from tests.unit.evaluators.test_worker import send, settle_jobs, shipped, stored
 from waypost.errors import WrongUse
 from waypost.records import Score, Step
 from waypost.settings import Settings
-from waypost.store import projects
+from waypost.store import projects, reach
+from waypost.store.health import of_evaluators
 from waypost.store.projects import Project
 from waypost.store.traces import Filter
 
 AT = dt.datetime.fromtimestamp(NOW_NS / 1e9, dt.UTC)
-REVIEWED = sa.text(
-    "insert into review (project_id, trace_id, span_id, started_at, evaluator, reviewer, outcome,"
-    " judged, at) values (1, gen_random_uuid(), :n, :at, 'shipped', 'p', :outcome, :judged, :at)"
-)
 DAY = Filter(AT - dt.timedelta(days=1), AT + dt.timedelta(days=1))
 
 
@@ -46,6 +43,11 @@ def settled(engine: Engine, *judges: Evaluator, sent: int = 3) -> Worker:
     return made
 
 
+def plan_of(made: Worker) -> Plan:
+    with made.engine.connect() as connection:
+        return made.desk.plans.of(connection, 1)
+
+
 def project(engine: Engine) -> Project:
     with engine.connect() as connection:
         return projects.get(connection, 1)
@@ -54,7 +56,7 @@ def project(engine: Engine) -> Project:
 def test_what_has_its_score_is_skipped_and_what_is_new_is_judged(engine: Engine) -> None:
     settled(engine, shipped)
     made = worker(engine, shipped_later)
-    plan = made.desk.plan
+    plan = plan_of(made)
     names = check_names(plan, [])
     (done,) = ask_again(engine, project(engine), DAY, plan, names)
     assert (done.runs, done.asked, done.skipped) == (3, 3, 0)
@@ -66,40 +68,46 @@ def test_what_has_its_score_is_skipped_and_what_is_new_is_judged(engine: Engine)
 
 
 def test_the_count_comes_first(engine: Engine) -> None:
-    plan = settled(engine, shipped).desk.plan
+    plan = plan_of(settled(engine, shipped))
     found = estimate(engine, project(engine), DAY, plan, check_names(plan, []))
     assert (found.runs, found.steps, found.questions, found.cost_usd) == (3, 18, 0, 0.0)
 
 
 def test_an_unknown_evaluator_is_refused(engine: Engine) -> None:
     with pytest.raises(WrongUse, match="shipped"):
-        check_names(worker(engine, shipped).desk.plan, ["nope"])
+        check_names(plan_of(worker(engine, shipped)), ["nope"])
 
 
 def test_health_shows_counts_and_why_nothing_matches(engine: Engine) -> None:
-    plan = settled(engine, shipped, whole).desk.plan
-    quiet = worker(engine, shipped, whole, body={"evaluators": {"whole": {"projects": ["x"]}}})
-    with engine.connect() as connection:
-        since, until = DAY.since, DAY.until
-        found = {h.name: h for h in examine(connection, project(engine), plan, since, now=until)}
+    settled(engine, shipped, whole)
+    body = {"evaluators": {"shipped": {"tools": ["refund"]}, "whole": {"cohort": {"region": "eu"}}}}
+    quiet = worker(engine, shipped, whole, body=body).desk.plans
+    with engine.begin() as connection:
+        found = {h.name: h for h in of_evaluators(connection, 1, DAY.since)}
         assert (found["shipped"].judged, found["shipped"].failed) == (9, 9)
         assert (found["whole"].matched, found["whole"].queued) == (3, 0)
-        since = until - dt.timedelta(minutes=1)
-        later = examine(connection, project(engine), quiet.desk.plan, since, now=until)
-    assert {h.name: h.why for h in later}["whole"] == "no run has arrived yet"
+        look(connection, project(engine), quiet.of(connection, 1), now=DAY.until)
+        later = {h.name: h.why for h in of_evaluators(connection, 1, DAY.until)}
+    assert later == {
+        "shipped": "0 of 18 steps: tool is refund, this project has none",
+        "whole": "0 of 3 runs: cohort region is eu, this project has none",
+    }
 
 
-def test_health_corrects_the_rate_by_what_people_found(engine: Engine, database: str) -> None:
+def test_a_worker_looks_at_a_project_once_a_minute(engine: Engine) -> None:
+    plans = settled(engine, shipped).desk.plans
+    assert look_at_all(engine, plans, paused="no judge", now=DAY.until) == 1
+    assert look_at_all(engine, plans, now=DAY.until) == 0
+    with engine.connect() as connection:
+        (found,) = reach.of_project(connection, 1).values()
+    assert (found.seen, found.matched, found.why, found.paused) == (18, 9, "", "")
+
+
+def test_the_verb_shows_health_without_a_worker(engine: Engine, database: str) -> None:
     settled(engine, shipped)
-    with engine.begin() as connection:
-        for n, (judged, said) in enumerate([(0, 0)] * 40 + [(0, 1)] * 10 + [(1, 1)] * 45):
-            connection.execute(REVIEWED, {"n": n, "judged": judged, "outcome": said, "at": AT})
-    (found,) = [h for h in health(Settings(database_url=database), days=9999) if h.agreed]
-    assert found.agreed is not None
-    assert found.agreed.precision is not None
-    assert found.agreed.precision.value == 0.8
-    assert found.corrected is not None
-    assert found.as_json()["precision"] is not None
+    found = {h.name: h for h in health(Settings(database_url=database), days=9999)}
+    assert found["shipped"].failed == 9
+    assert found["loop"].why == "no run has arrived lately"
 
 
 def test_scores_go_out_as_evaluation_events(engine: Engine) -> None:

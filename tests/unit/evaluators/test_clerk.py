@@ -8,9 +8,8 @@ from sqlalchemy.engine import Engine
 
 from evaluators.chat import ChatModel
 from evaluators.clerk import Budget, Clerk
-from evaluators.config import parse_config
 from evaluators.desk import Desk
-from evaluators.plan import Plan
+from evaluators.project_plan import Plans
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, trace_id
 from tests.unit.evaluators.openai_server import Judge, Reply, serving, verdict
@@ -24,7 +23,7 @@ LATER = NOW_NS + 3600 * SECOND
 
 def clerk(engine: Engine, judge: Judge, *, budget: float = 10.0) -> Clerk:
     settings = Settings(judge_model="openai:gpt-4o-mini", judge_base_url=judge.url, judge_key="k")
-    desk = Desk(Plan({}, parse_config(BODY, {})))
+    desk = Desk(Plans({}, BODY))
     made = Clerk(engine, desk, ChatModel(settings, timeout=5), Budget(budget), now=lambda: LATER)
     settle_jobs(engine)
     Worker(engine, desk, ask=made.ask, now=lambda: LATER).turn()

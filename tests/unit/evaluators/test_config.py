@@ -1,12 +1,11 @@
 """waypost.toml is read into frozen records, and says plainly what is wrong with it."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
-from evaluators.config import Config, parse_config, read_config
-from evaluators.plan import Plan, is_sampled, why_nothing_matches
+from evaluators.config import Config, parse_config
+from evaluators.plan import Plan, is_sampled
 from evaluators.registry import find_evaluators
 from tests.unit.evaluators.steps import model, run_of, tool
 from waypost.errors import BadSetting
@@ -115,23 +114,7 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
         parse(text)
 
 
-def test_a_file_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.toml"
-    bad.write_text("= 3")
-    for path in (bad, tmp_path / "none.toml"):
-        with pytest.raises(BadSetting, match=path.name):
-            read_config(path, EVALUATORS)
-
-
 def test_the_sample_is_the_same_everywhere_and_about_as_large_as_asked() -> None:
     drawn = [is_sampled(f"run{n}", "loop", 0.3) for n in range(2000)]
     assert drawn == [is_sampled(f"run{n}", "loop", 0.3) for n in range(2000)]
     assert 500 < sum(drawn) < 700
-
-
-def test_a_judge_without_work_says_why() -> None:
-    runs = [run_of(model("a"), model("b"))]
-    config = parse("[evaluators.tool_scope]\ntools = ['refund']")
-    why = why_nothing_matches(EVALUATORS["tool_scope"], config.assignment("tool_scope"), "p", runs)
-    assert why == "0 of 2 steps: kind is tool, this project has none"
-    assert why_nothing_matches(EVALUATORS["loop"], config.assignment("loop"), "p", runs) == ""

@@ -35,7 +35,7 @@ def chat(judge: Judge, **more: Any) -> ChatModel:
 
 def ask(judge: Judge, text: str = "Paris.", task: JudgeTask = TASK, **more: Any) -> Score:
     run = run_of(retrieval("Paris is the capital."), model(text, asked="Which city?"))
-    return ask_judge(task, run.steps[-1], Surroundings(run), chat(judge, **more))
+    return ask_judge(task, run.steps[-1], Surroundings(run), chat(judge, **more))[0]
 
 
 def fault(judge: Judge, **more: Any) -> JudgeFailed | JudgeHeld:
@@ -80,7 +80,7 @@ def test_refusals_and_answers_off_the_schema_are_errors_never_passes(reply: Repl
     with serving([reply]) as j:
         found = fault(j)
     assert isinstance(found, JudgeFailed)
-    assert found.spent > 0
+    assert found.spent.cost_usd > 0
 
 
 def test_a_rate_limit_holds_for_as_long_as_asked_and_is_not_retried_by_the_client() -> None:
@@ -110,7 +110,7 @@ def test_repeats_tell_how_far_the_judge_agrees_with_itself() -> None:
     with serving([verdict(), verdict(verdict="fail"), verdict(verdict="fail")]) as j:
         score = ask(j, task=JudgeTask("groundedness_judge", repeat=3))
     assert score.is_failed
-    assert "agreed with itself 67% of 3" in score.explanation
+    assert "2 of 3 askings agreed" in score.explanation
 
 
 def fenced(body: dict[str, Any]) -> Reply:

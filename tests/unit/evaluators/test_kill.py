@@ -39,7 +39,7 @@ import threading
 settings = Settings.read()
 from evaluators.desk import Desk
 with store(settings) as engine:
-    worker = evaluators.worker.Worker(engine, Desk(evaluators.run.build_plan(settings)))
+    worker = evaluators.worker.Worker(engine, Desk(evaluators.run.build_plans(settings)))
     worker.lease_seconds, worker.batch = 2.0, 5
     worker.run(threading.Event())
 """

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from evaluators.config import Config, parse_config
 from evaluators.desk import Desk
 from evaluators.evaluator import Evaluator, evaluator
-from evaluators.plan import Plan
+from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, make_run, readings, trace_id
@@ -42,8 +41,8 @@ def breaks(step: Step) -> Score:
 
 def worker(engine: Engine, *judges: Evaluator, late: int = HOUR, body: object = None) -> Worker:
     known: Mapping[str, Evaluator] = {j.name: j for j in judges}
-    config = parse_config(body, known) if isinstance(body, dict) else Config()
-    return Worker(engine, Desk(Plan(known, config)), now=lambda: NOW_NS + late)
+    plans = Plans(known, body if isinstance(body, dict) else {}, refresh_seconds=0)
+    return Worker(engine, Desk(plans), now=lambda: NOW_NS + late)
 
 
 def send(engine: Engine, *names: str, turns: int = 3) -> None:

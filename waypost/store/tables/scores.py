@@ -27,6 +27,10 @@ score = sa.Table(
         "score_failed_idx", "project_id", "cohort_id", "evaluator_id",
         sa.text("started_at desc"), postgresql_where=sa.text("outcome = 0"),
     ),
+    sa.Index(
+        "score_said_idx", "project_id", "evaluator_id", "started_at",
+        postgresql_where=sa.text("scored_by is not null"),
+    ),
     postgresql_partition_by="RANGE (started_at)",
 )  # fmt: skip
 
