@@ -219,7 +219,7 @@ def _search(
     scores = counts.evidence(k, n) - math.log(sizes[0])
     levels = [_top(scores[:, None], [()], table)]
     beam: list[tuple[int, ...]] = [(place,) for place in range(len(table.names))]
-    for level in range(1, depth):
+    for level in range(1, min(depth, len(table.names))):
         if not beam:
             break
         inside = _indicators(has, beam)

@@ -76,6 +76,14 @@ def test_few_items_explain_nothing(size: int) -> None:
     assert explain(table, [True] * size) == []
 
 
+@pytest.mark.parametrize("values", [1, 2])
+def test_fewer_values_than_a_description_may_name_are_enough(values: int) -> None:
+    chance = np.random.default_rng(3).integers(0, values + 1, 4000)
+    table: dict[str, list[str | None]] = {"key": [f"v{v}" if v else None for v in chance]}
+    found = explain(table, outcomes(3, chance == 1))
+    assert [f.conditions for f in found] == [(("key", "v1"),)]
+
+
 def test_missing_values_are_no_reason() -> None:
     table = columns(4)
     table["key1"] = [None if v == "v2" else v for v in table["key1"]]
