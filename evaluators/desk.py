@@ -111,6 +111,7 @@ class Desk:
         """Store scores with their counters and what each run adds up to."""
         verdicts = verdicts_of(connection, project.id, found, outside=True)
         scores.write(connection, project.id, verdicts)
+        traces.lock(connection, project.id, [t for one in found for t in one.loaded.run.traces])
         for one in sorted(found, key=lambda v: min(v.loaded.run.traces)):
             self._settle(connection, project, one)
         return verdicts

@@ -6,21 +6,25 @@ killed one neither loses nor doubles anything. Sending comes after, from the out
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evaluators.alerts import grouping, message
+from evaluators.alerts.apart import apart
 from evaluators.alerts.rules import Rule, parse
 from evaluators.alerts.tracker import Common, Sessions, Tracker, Turn
 from waypost.store import alerts, cohorts, deliveries, feed, incidents
 from waypost.store.alerts import StoredRule
-from waypost.store.engine import Connection, Engine
+from waypost.store.engine import Connection, Engine, limit_time
 from waypost.store.feed import RunChange
 from waypost.store.incidents import Incident, Member
+from waypost.store.ingest import count_intake
 
+UNCOUNTED = "uncounted_run"
 _DAY = dt.timedelta(days=1)
+_AGAIN = dt.timedelta(minutes=5)
 _BATCHES = 5
-Compose = Callable[[Connection, Rule, Incident, dt.datetime], Mapping[str, object]]
+_COMPOSE_SECONDS = 10
 
 
 @dataclass(slots=True)
@@ -38,7 +42,7 @@ def tick(
     engine: Engine,
     now: dt.datetime | None = None,
     *,
-    compose: Compose | None = None,
+    compose: message.Compose | None = None,
     most: int = 2000,
 ) -> Ticked:
     """Count and judge what changed since the last tick; nothing when another process does it.
@@ -54,10 +58,12 @@ def tick(
             changed = feed.take(connection, most=most)
             rules = alerts.enabled(connection)
             for project_id in sorted(changed.keys() | rules.keys()):
-                changes = feed.count(connection, project_id, changed.get(project_id, {}))
+                changes = _count(connection, project_id, changed.get(project_id, {}), moment)
                 done.runs += len(changes)
                 for stored in rules.get(project_id, []):
-                    _step(connection, stored, changes, moment, done)
+                    with apart(connection, f"Alert rule {stored.name!r} failed") as fault:
+                        _step(connection, stored, changes, moment, done)
+                    alerts.set_fault(connection, stored, fault.text)
             done.more = sum(len(traces) for traces in changed.values()) >= most
         if not done.more:
             break
@@ -65,6 +71,24 @@ def tick(
     while is_due:
         is_due = _hand_out(engine, moment, compose or message.compose, done)
     return done
+
+
+def _count(
+    connection: Connection, project_id: int, noted: Mapping[str, float], now: dt.datetime
+) -> list[RunChange]:
+    """Count these runs; one that cannot be counted is left out, which is counted too."""
+    with apart(connection, f"{len(noted)} runs of project {project_id} not counted"):
+        return feed.count(connection, project_id, noted)
+    if len(noted) == 1:
+        count_intake(connection, project_id, {UNCOUNTED: 1}, now=now)
+        return []
+    traces = sorted(noted)
+    halves = traces[: len(traces) // 2], traces[len(traces) // 2 :]
+    return [
+        change
+        for half in halves
+        for change in _count(connection, project_id, {t: noted[t] for t in half}, now)
+    ]
 
 
 def _step(
@@ -158,7 +182,7 @@ def _member(turn: Turn, mode: str, now: dt.datetime) -> Member:
     return Member(turn.label, now, None, since, k, n, row["usual"])
 
 
-def _hand_out(engine: Engine, now: dt.datetime, compose: Compose, done: Ticked) -> bool:
+def _hand_out(engine: Engine, now: dt.datetime, compose: message.Compose, done: Ticked) -> bool:
     """Turn the next due incident into deliveries, one for each channel; False when none is due."""
     with engine.begin() as connection:
         incident = incidents.next_due(connection, now)
@@ -168,21 +192,49 @@ def _hand_out(engine: Engine, now: dt.datetime, compose: Compose, done: Ticked) 
         if stored is None:
             incidents.told(connection, incident.id, again_at=None, detail=incident.detail)
             return True
-        rule = parse(stored.body)
-        kind = _kind(incident)
-        body = compose(connection, rule, incident, now)
-        for channel in rule.channels:
-            done.messages += deliveries.put(
-                connection, incident.project_id, incident.id, kind=kind,
-                number=incident.notified + 1, channel=channel, message=body, now=now,
-            )  # fmt: skip
-        again = _again(rule, incident, now)
-        incidents.told(connection, incident.id, again_at=again, detail=_kept(incident, body))
-        incidents.add_event(
-            connection, incident.id, "notified", now=now,
-            detail={"kind": kind, "channels": list(rule.channels)},
-        )  # fmt: skip
+        with apart(connection, f"Incident {incident.id} could not be told") as fault:
+            done.messages += _tell(connection, parse(stored.body), incident, compose, now)
+        if fault.text is not None:
+            detail = {"error": fault.text}
+            incidents.postpone(connection, incident.id, now + _AGAIN)
+            incidents.add_event(connection, incident.id, "not told", now=now, detail=detail)
     return True
+
+
+def _tell(
+    connection: Connection, rule: Rule, incident: Incident, compose: message.Compose,
+    now: dt.datetime,
+) -> int:  # fmt: skip
+    """Put a message into the outbox for each channel; how many are new there."""
+    kind = _kind(incident)
+    body = _body(connection, rule, incident, compose, now)
+    count = sum(
+        deliveries.put(
+            connection, incident.project_id, incident.id, kind=kind,
+            number=incident.notified + 1, channel=channel, message=body, now=now,
+        )
+        for channel in rule.channels
+    )  # fmt: skip
+    again = _again(rule, incident, now)
+    incidents.told(connection, incident.id, again_at=again, detail=_kept(incident, body))
+    incidents.add_event(
+        connection, incident.id, "notified", now=now,
+        detail={"kind": kind, "channels": list(rule.channels)},
+    )  # fmt: skip
+    return count
+
+
+def _body(
+    connection: Connection, rule: Rule, incident: Incident, compose: message.Compose,
+    now: dt.datetime,
+) -> Mapping[str, object]:  # fmt: skip
+    """The whole message; where it cannot be put together, what the incident itself knows."""
+    with apart(connection, f"Incident {incident.id} is told in brief") as fault:
+        limit_time(connection, seconds=_COMPOSE_SECONDS)
+        return compose(connection, rule, incident, now)
+    detail = {"error": fault.text}
+    incidents.add_event(connection, incident.id, "told in brief", now=now, detail=detail)
+    return compose(connection, rule, incident, now, brief=True)
 
 
 def _kind(incident: Incident) -> str:

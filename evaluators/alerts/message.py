@@ -1,40 +1,36 @@
 """What a person on call reads, in the order in which they need it."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from evaluators.alerts import grouping
-from evaluators.alerts.rules import RATES, Rule, written
-from waypost import links, rates
-from waypost.changes import Cause
-from waypost.rates import Rate, percent
-from waypost.store import explain, projects
+from evaluators.alerts.findings import Findings, as_json, findings, in_brief
+from evaluators.alerts.rules import Rule
+from waypost import links
+from waypost.rates import percent
+from waypost.store import projects
 from waypost.store.engine import Connection
-from waypost.store.explain import FirstBad, Items, Since
-from waypost.store.incidents import Incident
-from waypost.store.rates import Window
+from waypost.store.incidents import Incident, Member
 
-_TRACES = 5
-_COHORTS = 20
-_BEFORE = dt.timedelta(hours=24)
-_WIDE = dt.timedelta(hours=6)
-_NEAR = dt.timedelta(minutes=30)
+_COHORTS = 10
+_OPEN = "open"
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the store says about an incident."""
+class Compose(Protocol):
+    """Makes the body of a message; `brief` asks for what needs no look into runs and scores."""
 
-    rate: Rate
-    since: dt.datetime
-    changed: tuple[Cause, ...]
-    reasons: tuple[str, ...]
-    first_bad: FirstBad | None
-    traces: tuple[str, ...]
+    def __call__(
+        self, connection: Connection, rule: Rule, incident: Incident, now: dt.datetime, *,
+        brief: bool = False,
+    ) -> Mapping[str, object]: ...  # fmt: skip
+
+
+def composer(public_url: str | None) -> Compose:
+    """`compose` with links to this dashboard."""
+    return partial(compose, public_url=public_url)
 
 
 def compose(
@@ -44,188 +40,144 @@ def compose(
     now: dt.datetime,
     *,
     public_url: str | None = None,
+    brief: bool = False,
 ) -> Message:
-    """The message about an incident as plain values, with `title` and `text` for people."""
-    project = projects.get(connection, incident.project_id).name
-    members = incident.failing or incident.members
-    where: dict[str, str] = {
-        **rule.where, **grouping.common(rule.by, [m.label for m in members])
-    }  # fmt: skip
-    base: Message = {
+    """The message about an incident as plain values.
+
+    `title` and `body` are for people, `text` is both with the links and the owner.
+    """
+    told = None
+    if incident.mode == "rate" and incident.status == _OPEN:
+        told = in_brief(incident) if brief else findings(connection, rule, incident, now)
+    base = _facts(connection, rule, incident)
+    base |= {} if told is None else as_json(told)
+    base["links"] = _links(rule, told, base, public_url)
+    base["title"] = title(rule, incident)
+    lines = _lines(rule, incident, told, now)
+    if brief:
+        lines.append("The rest could not be put together; the dashboard shows it.")
+    base["body"] = "\n".join(lines)
+    base["text"] = "\n".join([base["title"], *lines, *_ends(rule, base)])
+    return base
+
+
+def _facts(connection: Connection, rule: Rule, incident: Incident) -> Message:
+    members = _members(incident)
+    where = {**rule.where, **grouping.common(rule.by, [m.label for m in members])}
+    return {
         "schema": 1,
         "incident": incident.id,
         "status": incident.status,
         "mode": incident.mode,
-        "project": project,
+        "project": projects.get(connection, incident.project_id).name,
         "rule": rule.name,
         "severity": rule.severity,
         "owner": rule.owner,
         "what": rule.subject,
         "where": where,
+        # The same in every message of the incident, also when further cohorts have joined.
+        "labels": incident.detail.get("labels", {"severity": rule.severity, **where}),
         "cohorts": [dict(zip(rule.by, m.label, strict=True)) for m in members[:_COHORTS]],
         "cohort_count": len(members),
         "opened_at": incident.opened_at.isoformat(),
         "resolved_at": incident.resolved_at and incident.resolved_at.isoformat(),
-        "was": sum(m.usual for m in members) / max(len(members), 1),
+        "was": _was(members),
     }
-    told = None
-    if incident.mode == "rate" and incident.status == "open":
-        told = findings(connection, rule, incident, where=where, now=now)
-        base |= _plain(told)
-    base |= _links(rule, where, told, base, public_url)
-    base["title"] = title(rule, base)
-    base["text"] = "\n".join([base["title"], *_lines(rule, incident, base, told, now)])
-    return base
 
 
-def composer(public_url: str | None) -> Any:
-    """`compose` with links to this dashboard."""
-    return partial(compose, public_url=public_url)
+def _members(incident: Incident) -> Sequence[Member]:
+    return incident.failing or incident.members
 
 
-def findings(
-    connection: Connection,
-    rule: Rule,
-    incident: Incident,
-    *,
-    where: Mapping[str, str],
-    now: dt.datetime,
-) -> Findings:
-    """Rate, change, explanation, first bad step and runs of what fails now."""
-    load = partial(_load, connection, incident.project_id, rule)
-    failing = load(Window(incident.since, now), where)
-    since = _since(connection, incident, load, where=where, wide=rule.where, now=now)
-    around = load(Window(incident.since, now), rule.where)
-    traces = list(dict.fromkeys(
-        t for t, bad in zip(reversed(failing.traces), reversed(failing.failed), strict=True) if bad
-    ))  # fmt: skip
-    return Findings(
-        rate=_rate(failing),
-        since=incident.since if since.point is None else since.point.at,
-        changed=since.causes,
-        reasons=tuple(str(s) for s in explain.why(around, most=2)),
-        first_bad=explain.first_bad_step(
-            connection, incident.project_id, traces, incident.since - _BEFORE
-        ),
-        traces=tuple(traces[:_TRACES]),
-    )
-
-
-def _load(
-    connection: Connection, project_id: int, rule: Rule, window: Window, where: Mapping[str, str]
-) -> Items:
-    if rule.evaluator is not None and rule.rate is None:
-        return explain.of_evaluator(connection, project_id, window, rule.evaluator, where=where)
-    measure = RATES.get(str(rule.rate), 0)
-    return explain.of_runs(
-        connection, project_id, window, int(measure), where=where, over=rule.over
-    )
-
-
-def _since(
-    connection: Connection, incident: Incident, load: Any, *, where: Mapping[str, str],
-    wide: Mapping[str, str], now: dt.datetime,
-) -> Since:  # fmt: skip
-    """The change in the cohort itself; one that is new has none, then in all that is watched."""
-    for scope, before in ((where, _BEFORE), (wide, _WIDE)):
-        items = load(Window(incident.since - before, now), scope)
-        found = explain.since_when(connection, incident.project_id, items)
-        if found.point is not None:
-            return found
-    near = Window(incident.since - _NEAR, incident.since + _NEAR)
-    seen = explain.first_seen(connection, incident.project_id, near)
-    return Since(None, tuple(Cause(*v, at, 0.0, None, None) for v, at in seen.items())[:_TRACES])
-
-
-def _rate(items: Items) -> Rate:
-    """The rate with its exact interval, widened because items of one session fall together."""
-    sums: dict[str, list[float]] = {}
-    for session, bad in zip(items.sessions, items.failed, strict=True):
-        by = sums.setdefault(session, [0.0, 0.0])
-        by[0] += bad
-        by[1] += 1
-    k, n = float(sum(items.failed)), float(len(items.failed))
-    spread = rates.design_effect((k, n) for k, n in sums.values())
-    low, high = rates.exact(k / spread, n / spread) if n else (0.0, 1.0)
-    return Rate(k, n, low, high)
-
-
-def _plain(told: Findings) -> Message:
-    rate = told.rate
-    return {
-        "rate": {
-            "k": rate.k, "n": rate.n, "share": rate.share, "low": rate.low, "high": rate.high,
-        },
-        "since": told.since.isoformat(),
-        "changed": [
-            {"kind": c.kind, "name": c.name, "version": c.version,
-             "first_at": c.first_at.isoformat()}
-            for c in told.changed
-        ],
-        "explanation": list(told.reasons),
-        "first_bad_step": None if told.first_bad is None else {
-            "step": told.first_bad.step, "kind": told.first_bad.kind,
-            "tool": told.first_bad.tool, "runs": told.first_bad.runs, "of": told.first_bad.of,
-        },
-        "traces": list(told.traces),
-    }  # fmt: skip
+def _was(members: Sequence[Member]) -> float:
+    return sum(m.usual for m in members) / max(len(members), 1)
 
 
 def _links(
-    rule: Rule, where: Mapping[str, str], told: Findings | None, base: Message,
-    public_url: str | None,
-) -> Message:  # fmt: skip
+    rule: Rule, told: Findings | None, base: Message, public_url: str | None
+) -> Mapping[str, object]:
     if public_url is None:
-        return {"links": {}}
+        return {}
     project = str(base["project"])
-    cell = links.cell_link(public_url, rule.evaluator, where, project=project)
-    found: dict[str, Any] = {"cell": cell}
+    cell = links.cell_link(public_url, rule.evaluator, base["where"], project=project)
+    found: dict[str, object] = {"cell": cell}
     if told is not None:
         step = None if told.first_bad is None else told.first_bad.step
         found["traces"] = [
             links.step_link(public_url, t, step, project=project) for t in told.traces
         ]
-    return {"links": found}
+    return found
 
 
-def title(rule: Rule, base: Message) -> str:
+def title(rule: Rule, incident: Incident) -> str:
     """What fails where, in one line."""
-    where = " · ".join(v for v in base["where"].values() if v)
-    count = base["cohort_count"]
-    place = f"in {where}" if where else "in all cohorts" if count == 1 else ""
-    many = f" ({count} cohorts)" if count > 1 else ""
-    subject = rule.subject[:1].upper() + rule.subject[1:]
-    if base["status"] == "resolved":
-        return f"Resolved: {subject} {place}{many}".strip()
-    if base["mode"] == "no_data":
-        return f"No data for {rule.subject} {place}{many}".strip()
-    verb = "" if rule.evaluator is not None else " is worse than usual"
-    over = f" (over {percent(rule.level)})" if rule.level is not None else ""
-    return f"{subject}{verb}{over} {place}{many}".replace("  ", " ").strip()
+    if incident.mode == "no_data":
+        what = f"no verdicts of {rule.evaluator}" if rule.evaluator else "no runs"
+        said = f"No data: {what}"
+    elif rule.evaluator is not None:
+        above = "" if rule.level is None else f" above {percent(rule.level)}"
+        said = f"{rule.subject[:1].upper()}{rule.subject[1:]}{above}"
+    elif rule.level is not None:
+        said = f"More than {percent(rule.level)} of {rule.unit} {rule.verb}"
+    else:
+        said = f"More {rule.unit} than usual {rule.verb}"
+    told = "Resolved: " if incident.status != _OPEN else "Still: " if incident.notified else ""
+    return f"{told}{said}{_place(rule, _members(incident))}"
 
 
-def _lines(
-    rule: Rule, incident: Incident, base: Message, told: Findings | None, now: dt.datetime
-) -> list[str]:
-    if incident.status == "resolved":
-        span = written(dt.timedelta(seconds=int((now - incident.opened_at).total_seconds()) + 1))
-        return [f"It is back to usual ({percent(base['was'])}) after {span}."]
+def _place(rule: Rule, members: Sequence[Member]) -> str:
+    shared = {**rule.where, **grouping.common(rule.by, [m.label for m in members])}
+    if len(members) == 1:
+        shared = {**rule.where, **dict(zip(rule.by, members[0].label, strict=True))}
+    where = f" in {named(shared)}" if shared else ""
+    return f"{where} ({len(members)} cohorts)" if len(members) > 1 else where
+
+
+def named(values: Mapping[str, str]) -> str:
+    """A cohort in few words: its values, with their keys where a value alone says little."""
+    return " · ".join(
+        f"no {key}" if not value else value if any(c.isalpha() for c in value) and len(value) > 1
+        else f"{key} {value}"
+        for key, value in values.items()
+    )  # fmt: skip
+
+
+def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.datetime) -> list[str]:
+    if incident.status != _OPEN:
+        ended = incident.resolved_at or now
+        was = f" ({percent(_was(incident.members))})" if incident.mode == "rate" else ""
+        return [f"It is back to usual{was} after {lasting(ended - incident.opened_at)}."]
     if told is None:
-        return [f"Nothing has come since {incident.since:%Y-%m-%d %H:%M} UTC.", *_ends(rule, base)]
-    lines = [f"{told.rate}, it was {percent(base['was'])}.", _since_line(told)]
-    if base["cohort_count"] > 1:
-        names = [" · ".join(v for v in c.values() if v) for c in base["cohorts"]]
-        lines.append("Cohorts: " + "; ".join(names))
+        return [f"Nothing has come since {_clock(incident.since)}."]
+    members = _members(incident)
+    lines = [f"{_rate(rule, told)}, it was {percent(_was(members))}.", _since_line(told)]
+    if len(members) > 1:
+        names = [named(dict(zip(rule.by, m.label, strict=True))) for m in members[:_COHORTS]]
+        more = len(members) - len(names)
+        lines.append("Cohorts: " + "; ".join(names) + (f"; and {more} more" if more else ""))
     lines += [f"Why: {reason}." for reason in told.reasons]
     if told.first_bad is not None:
         bad = told.first_bad
         what = f"{bad.kind} {bad.tool}" if bad.tool else bad.kind
         lines.append(f"First bad step is usually step {bad.step}, {what} ({bad.runs} of {bad.of}).")
-    return lines + _ends(rule, base)
+    return lines
+
+
+def _rate(rule: Rule, told: Findings) -> str:
+    """The rate with n, what is counted, and its interval."""
+    rate = told.rate
+    if rate.share is None:
+        return "Nothing of it is stored any more"
+    span = f"{percent(rate.low).removesuffix(' %')}–{percent(rate.high)}"
+    return f"{percent(rate.share)} of {rate.n:,.0f} {rule.unit} (interval {span})"
+
+
+def _clock(at: dt.datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _since_line(told: Findings) -> str:
-    line = f"Since {told.since:%Y-%m-%d %H:%M} UTC."
+    line = f"Since {_clock(told.since)}."
     if not told.changed:
         return line + " No new version was seen then."
     first, *others = told.changed
@@ -234,11 +186,18 @@ def _since_line(told: Findings) -> str:
     return line + (f"; also {', '.join(more)}." if more else ".")
 
 
+def lasting(span: dt.timedelta) -> str:
+    """A time in the two units that matter."""
+    minutes = max(int(span.total_seconds()) // 60, 1)
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
 def _ends(rule: Rule, base: Message) -> list[str]:
     found = base["links"]
-    lines = [f"Run: {link}" for link in found.get("traces", ())]
-    if not lines:
-        lines = [f"Run: {trace}" for trace in base.get("traces", ())]
+    lines = [f"Run: {run}" for run in found.get("traces") or base.get("traces", ())]
     if "cell" in found:
         lines.append(f"Dashboard: {found['cell']}")
     if rule.owner:

@@ -5,21 +5,27 @@ leaves it to the next, which sends it under the same key and says that it may be
 """
 
 import datetime as dt
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from evaluators.alerts.channel import Channel, Notice, Target
+from evaluators.chores import first_line
 from waypost.errors import ChannelFailed
 from waypost.outgoing import Outgoing
 from waypost.store import deliveries
 from waypost.store.deliveries import Delivery
-from waypost.store.engine import Engine
+from waypost.store.engine import Connection, Engine
 
-LEASE = dt.timedelta(seconds=60)
+# A third of it may pass before the last message is begun: SMTP with every answer late takes long.
+LEASE = dt.timedelta(minutes=2)
 GIVE_UP = dt.timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = 5, 1800
-_AT_ONCE = 4
+log = logging.getLogger("waypost.alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +47,58 @@ class Sent:
 
 
 def send_due(engine: Engine, post: Post, now: dt.datetime | None = None) -> Sent:
-    """Send what is due; a slow receiver holds up only its own messages."""
+    """Send what is due, each channel beside the others: a slow one holds up its own messages."""
     moment = now or dt.datetime.now(dt.UTC)
     with engine.begin() as connection:
         claimed = deliveries.claim(connection, now=moment, lease=LEASE)
     done = Sent()
     if not claimed:
         return done
-    with ThreadPoolExecutor(min(_AT_ONCE, len(claimed))) as pool:
-        outcomes = list(pool.map(lambda d: _carry(post, d), claimed))
-    with engine.begin() as connection:
-        for delivery, error in zip(claimed, outcomes, strict=True):
-            if error is None:
-                deliveries.sent(connection, delivery, now=moment)
-                done.sent += 1
-            elif error.permanent or moment - delivery.created_at > GIVE_UP:
-                deliveries.failed(connection, delivery, str(error), now=moment)
-                done.failed += 1
-            else:
-                run_at = moment + wait(delivery.attempts)
-                deliveries.later(connection, delivery, str(error), run_at=run_at)
-                done.later += 1
+    ordered = sorted(claimed, key=attrgetter("channel", "id"))
+    queues = [list(group) for _, group in groupby(ordered, attrgetter("channel"))]
+    with ThreadPoolExecutor(len(queues)) as pool:
+        for some in pool.map(lambda queue: _send(engine, post, queue, moment), queues):
+            done.sent += some.sent
+            done.later += some.later
+            done.failed += some.failed
     return done
+
+
+def _send(engine: Engine, post: Post, queue: Sequence[Delivery], now: dt.datetime) -> Sent:
+    """The messages of one channel, each marked at once; after a passing fault the rest waits."""
+    done, is_down = Sent(), False
+    ends = time.monotonic() + LEASE.total_seconds() / 3
+    for delivery in queue:
+        if is_down or time.monotonic() > ends:
+            with engine.begin() as connection:
+                deliveries.give_back(connection, delivery, run_at=now + wait(1))
+            continue
+        error = _carry(post, delivery)
+        is_down = error is not None and not error.permanent
+        with engine.begin() as connection:
+            _mark(connection, delivery, error, now, done)
+    return done
+
+
+def _mark(
+    connection: Connection, delivery: Delivery, error: ChannelFailed | None, now: dt.datetime,
+    done: Sent,
+) -> None:  # fmt: skip
+    if error is None:
+        deliveries.sent(connection, delivery, now=now)
+        done.sent += 1
+    elif error.permanent or now - delivery.created_at > GIVE_UP:
+        deliveries.failed(connection, delivery, str(error), now=now)
+        done.failed += 1
+    else:
+        run_at = now + wait(delivery.attempts)
+        deliveries.later(connection, delivery, str(error), run_at=run_at)
+        done.later += 1
 
 
 def wait(attempts: int) -> dt.timedelta:
     """How long to wait after so many attempts: twice as long each time, half an hour at most."""
-    return dt.timedelta(seconds=min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT))
+    return dt.timedelta(seconds=min(_FIRST_WAIT * 2 ** min(attempts - 1, 20), _LONGEST_WAIT))
 
 
 def _carry(post: Post, delivery: Delivery) -> ChannelFailed | None:
@@ -81,6 +112,9 @@ def _carry(post: Post, delivery: Delivery) -> ChannelFailed | None:
         post.channels[target.kind].send(notice_of(delivery), target, post.out)
     except ChannelFailed as error:
         return error
+    except Exception as error:  # noqa: BLE001  the worker's loop: a channel may be anybody's
+        log.warning("Channel %r broke: %s", delivery.channel, first_line(error))
+        return ChannelFailed(f"Channel {delivery.channel!r} broke: {first_line(error)}")
     return None
 
 

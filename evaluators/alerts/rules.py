@@ -21,6 +21,13 @@ RATES = {
     "escalations": Measure.ESCALATIONS, "tickets": Measure.TICKETS,
     "overrides": Measure.OVERRIDES, **BOUNDED,
 }  # fmt: skip
+_VERBS = {
+    "errors": "have errors", "retries": "have retries",
+    "guardrail_blocks": "are blocked by a guardrail", "fallbacks": "fall back to another model",
+    "thumbs_down": "get a thumbs down", "escalations": "are escalated",
+    "tickets": "become tickets", "overrides": "are overruled by a reviewer",
+    "latency": "take over {:,g} ms", "tokens": "use over {:,g} tokens", "cost": "cost over ${:,g}",
+}  # fmt: skip
 _FIELDS = frozenset({
     "name", "project", "evaluator", "rate", "over", "by", "where", "level", "window", "minimum",
     "false_alarms", "owner", "severity", "channels", "renotify", "no_data", "group_wait",
@@ -63,15 +70,23 @@ class Rule:
         return Watch(level=self.level, minimum=self.minimum, false_alarms=self.false_alarms)
 
     @property
-    def subject(self) -> str:
-        """What is counted, in words."""
-        if self.rate == "abstentions":
-            return f"{self.evaluator} abstains"
+    def unit(self) -> str:
+        """What is counted, in the plural."""
         if self.evaluator is not None:
-            return f"{self.evaluator} fails"
-        if self.over is not None:
-            return f"{self.rate} over {self.over:g}"
-        return str(self.rate).replace("_", " ")
+            return "verdicts"
+        return "sessions" if self.is_of_people else "runs"
+
+    @property
+    def verb(self) -> str:
+        """What the bad ones of them do."""
+        if self.evaluator is not None:
+            return "abstains" if self.rate == "abstentions" else "fails"
+        return _VERBS[str(self.rate)].format(self.over)
+
+    @property
+    def subject(self) -> str:
+        """What is watched, in words."""
+        return f"{self.evaluator or self.unit} {self.verb}"
 
     @property
     def part(self) -> str:

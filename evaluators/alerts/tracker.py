@@ -84,7 +84,10 @@ class Tracker:
     ) -> None:
         self.rule = rule
         self.common = common or Common()
-        known = cells or {}
+        # A row of other fields was written by another version: its cohort starts anew.
+        known = {
+            label: cell for label, cell in (cells or {}).items() if len(cell) == len(cusum.FIELDS)
+        }
         self.places: dict[Label, int] = {label: n for n, label in enumerate(known)}
         table = cusum.new_cells(len(known))
         for n, cell in enumerate(known.values()):

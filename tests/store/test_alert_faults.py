@@ -7,20 +7,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import Engine
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
 
 from evaluators.alerts.channel import Target, find_channels
 from evaluators.alerts.engine import tick
+from evaluators.alerts.message import compose
 from evaluators.alerts.outbox import GIVE_UP, LEASE, Post, send_due, wait
+from evaluators.alerts.rules import Rule
+from tests.planted import Planted, plant, verdict_of
 from tests.plugs.test_channels import Receiver
+from waypost.cusum import FIELDS
 from waypost.outgoing import Outgoing
 from waypost.store import alerts, deliveries, incidents
 from waypost.store.audit import Actor
-from waypost.store.incidents import Member
+from waypost.store.incidents import Incident, Member
+from waypost.store.partitions import ensure_days
 
 NOW = dt.datetime(2026, 11, 20, 14, 41, tzinfo=dt.UTC)
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,15 +50,32 @@ def post_to(url: str) -> Post:
     return Post(find_channels(), {"hook": target}, Outgoing(frozenset({"127.0.0.1"}), seconds=1))
 
 
-def open_incident(engine: Engine) -> int:
+def open_incident(engine: Engine, mode: str = "no_data") -> int:
     with engine.begin() as connection:
         rule = alerts.save(connection, 1, BODY, by=Actor("someone", "test"))
         made = incidents.open_one(
-            connection, 1, rule_id=rule.id, rule="safe", mode="no_data", now=NOW, since=NOW,
+            connection, 1, rule_id=rule.id, rule="safe", mode=mode, now=NOW, since=NOW,
             notify_at=NOW,
         )  # fmt: skip
         incidents.join(connection, made, Member(("eu",), NOW, None, NOW, 5, 10, 0.05), now=NOW)
     return made
+
+
+def events(engine: Engine, incident: int) -> list[incidents.Event]:
+    with engine.connect() as connection:
+        return incidents.events(connection, 1, incident)
+
+
+def plant_runs(engine: Engine, count: int = 4) -> list[Planted]:
+    ensure_days(engine, [NOW.date()])
+    runs = [
+        Planted(f"run {n}", NOW - dt.timedelta(minutes=n), {"region": "eu"},
+                {"safe": verdict_of(n % 2 == 0)})
+        for n in range(count)
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        plant(connection, runs, now=NOW)
+    return runs
 
 
 def messages(engine: Engine, incident: int) -> list[deliveries.Delivery]:
@@ -64,6 +87,108 @@ def test_a_due_incident_becomes_one_message_however_often_it_is_asked(engine: En
     made = open_incident(engine)
     assert [tick(engine, NOW).messages for _ in range(3)] == [1, 0, 0]
     assert len(messages(engine, made)) == 1
+
+
+def in_brief(connection: Connection, rule: Rule, incident: Incident, now: dt.datetime,
+             *, brief: bool = False) -> Mapping[str, object]:  # fmt: skip
+    """Composes like the real one, but cannot explain."""
+    if not brief:
+        connection.execute(sa.text("select 1 / 0"))
+    return compose(connection, rule, incident, now, brief=brief)
+
+
+def test_a_message_that_cannot_be_explained_is_told_in_brief(engine: Engine) -> None:
+    made = open_incident(engine, mode="rate")
+    assert tick(engine, NOW, compose=in_brief).messages == 1
+    (message,) = messages(engine, made)
+    text = str(message.message["text"])
+    assert "Safe fails in eu\n50 % of 10 verdicts (interval" in text
+    assert "it was 5.0 %" in text
+    assert "could not be put together" in text
+    assert [e.what for e in events(engine, made)] == ["opened", "joined", "told in brief",
+                                                      "notified"]  # fmt: skip
+
+
+def test_a_message_that_cannot_be_composed_holds_up_no_other(engine: Engine) -> None:
+    poisoned, good = open_incident(engine), open_incident(engine)
+
+    def one_breaks(connection: Connection, rule: Rule, incident: Incident, now: dt.datetime,
+                   *, brief: bool = False) -> Mapping[str, object]:  # fmt: skip
+        if incident.id == poisoned:
+            raise ValueError("a value nobody foresaw")
+        return compose(connection, rule, incident, now, brief=brief)
+
+    assert tick(engine, NOW, compose=one_breaks).messages == 1
+    assert (len(messages(engine, poisoned)), len(messages(engine, good))) == (0, 1)
+    last = events(engine, poisoned)[-1]
+    assert (last.what, last.detail["error"]) == ("not told", "ValueError: a value nobody foresaw")
+    assert tick(engine, NOW + dt.timedelta(minutes=5)).messages == 1
+
+
+def test_an_incident_whose_runs_are_gone_is_told_all_the_same(engine: Engine) -> None:
+    made = open_incident(engine, mode="rate")
+    assert tick(engine, NOW).messages == 1
+    assert "Nothing of it is stored any more" in str(messages(engine, made)[0].message["text"])
+
+
+def test_a_run_that_cannot_be_counted_holds_up_no_other(engine: Engine) -> None:
+    runs = plant_runs(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("update trajectory set measures = '{}' where trace_id = :trace"),
+            {"trace": runs[1].trace},
+        )
+    assert tick(engine, NOW).runs == 3
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("select what, n from intake")).all() == [
+            ("uncounted_run", 1)
+        ]
+        assert connection.execute(sa.text("select count(*) from changed")).scalar() == 0
+
+
+def test_a_rule_that_breaks_holds_up_no_other_and_says_so(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name in ("a", "b"):
+            alerts.save(connection, 1, {**BODY, "name": name}, by=Actor("someone", "test"))
+        connection.execute(
+            sa.text("update alert_rule set body = body || '{\"colour\": 1}' where name = 'a'")
+        )
+    plant_runs(engine)
+    assert tick(engine, NOW).runs == 4
+    with engine.begin() as connection:
+        broken, good = alerts.every(connection, 1)
+        assert "unknown entry 'colour'" in (broken.fault or "")
+        assert good.fault is None
+        assert alerts.states(connection, good.id)
+        assert not alerts.states(connection, broken.id)
+        alerts.save(connection, 1, {**BODY, "name": "a"}, by=Actor("someone", "test"))
+        assert alerts.named(connection, 1, "a").fault is None
+
+
+def test_a_state_row_of_another_version_starts_anew(engine: Engine) -> None:
+    with engine.begin() as connection:
+        rule = alerts.save(connection, 1, BODY, by=Actor("someone", "test"))
+        alerts.save_states(connection, rule.id, [(("eu",), [1.0, 2.0])], {})
+    plant_runs(engine)
+    tick(engine, NOW)
+    with engine.connect() as connection:
+        assert len(alerts.states(connection, rule.id)[("eu",)]) == len(FIELDS)
+        assert alerts.by_id(connection, rule.id).fault is None  # type: ignore[union-attr]  # saved above
+
+
+def test_a_channel_that_breaks_holds_up_no_other(engine: Engine, receiver: Receiver) -> None:
+    made = open_incident(engine)
+    with engine.begin() as connection:
+        for channel in ("broken", "hook"):
+            deliveries.put(
+                connection, 1, made, kind="opened", number=1, channel=channel,
+                message={"title": "t", "text": "x"}, now=NOW,
+            )  # fmt: skip
+    post = post_to(receiver.url)
+    bad = Target("broken", "email", {"host": "127.0.0.1", "port": "many", "sender": "a", "to": "b"})
+    done = send_due(engine, Post(post.channels, {**post.targets, "broken": bad}, post.out), NOW)
+    assert (done.sent, done.later) == (1, 1)
+    assert "broke: ValueError" in (messages(engine, made)[0].error or "")
 
 
 def test_a_worker_killed_between_state_change_and_delivery_loses_nothing(

@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
@@ -43,8 +44,16 @@ def counters(engine: Engine, table: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(query)]
 
 
+def versions(engine: Engine) -> None:
+    """Evaluators 1 and 2 are two versions of one, 3 is another."""
+    names = [("grounded", "1", "code"), ("grounded", "2", "code"), ("safe", "1", "code")]
+    with engine.begin() as connection:
+        assert list(scores.evaluator_ids(connection, 1, names).values()) == [1, 2, 3]
+
+
 def test_counters_equal_a_recount_after_random_scoring(any_engine: Engine) -> None:
     days(any_engine)
+    versions(any_engine)
     chance = random.Random(7)
     kinds = [Score.passed(), Score.failed("no"), Score.abstained("cannot tell")]
     for _ in range(12):
@@ -62,6 +71,31 @@ def test_counters_equal_a_recount_after_random_scoring(any_engine: Engine) -> No
     with any_engine.begin() as connection:
         scores.recount(connection, 1, SINCE)
     assert [counters(any_engine, t) for t in ("score_hour", "score_day")] == before
+    with any_engine.connect() as connection:
+        steps = connection.execute(
+            sa.text("""
+                select count(distinct (trace_id, span_id)) from score
+                where evaluator_id in (1, 2)""")
+        ).scalar()
+    assert (
+        sum(int(str(row[3])) + int(str(row[5])) for row in before[1] if row[2] in (1, 2)) == steps
+    )
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1), (1, 2, 1)])
+def test_of_two_versions_that_judged_a_step_the_newest_counts(
+    any_engine: Engine, order: tuple[int, ...]
+) -> None:
+    days(any_engine)
+    versions(any_engine)
+    said = {1: Score.failed("no"), 2: Score.passed()}
+    for evaluator in order:
+        write(any_engine, [verdict(n, said[evaluator], evaluator=evaluator) for n in range(3)])
+    write(any_engine, [verdict(3, said[e], evaluator=e) for e in order[:2]])
+    write(any_engine, [verdict(4, said[1], evaluator=1)])
+    assert [row[2:5] for row in counters(any_engine, "score_day")] == [(1, 1, 1), (2, 4, 0)]
+    with any_engine.connect() as connection:
+        assert len(scores.of_trace(connection, 1, [trace_id(str(n)) for n in range(4)], SINCE)) == 8
 
 
 def test_writing_the_same_verdict_again_changes_nothing(any_engine: Engine) -> None:

@@ -16,7 +16,10 @@ Label = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A rule as it is kept: `body` is its table, `pool` what its cohorts have in common."""
+    """A rule as it is kept: `body` is its table, `pool` what its cohorts have in common.
+
+    `fault` is why it could not be judged the last time, in one line.
+    """
 
     id: int
     project_id: int
@@ -25,13 +28,14 @@ class StoredRule:
     body: Mapping[str, Any]
     is_enabled: bool
     pool: Mapping[str, Any] | None
+    fault: str | None = None
 
 
 def every(connection: Connection, project_id: int) -> list[StoredRule]:
     """The rules of a project by name."""
     rows = connection.execute(
         sa.text("""
-            select id, project_id, name, origin, body, is_enabled, pool from alert_rule
+            select id, project_id, name, origin, body, is_enabled, pool, fault from alert_rule
             where project_id = :project_id order by name"""),
         {"project_id": project_id},
     )
@@ -42,7 +46,7 @@ def enabled(connection: Connection) -> dict[int, list[StoredRule]]:
     """The rules that are on, by project."""
     rows = connection.execute(
         sa.text("""
-            select id, project_id, name, origin, body, is_enabled, pool from alert_rule
+            select id, project_id, name, origin, body, is_enabled, pool, fault from alert_rule
             where is_enabled order by project_id, id""")
     )
     found: dict[int, list[StoredRule]] = {}
@@ -63,7 +67,7 @@ def by_id(connection: Connection, rule_id: int) -> StoredRule | None:
     """The rule of that id, if it is still there."""
     row = connection.execute(
         sa.text("""
-            select id, project_id, name, origin, body, is_enabled, pool from alert_rule
+            select id, project_id, name, origin, body, is_enabled, pool, fault from alert_rule
             where id = :id"""),
         {"id": rule_id},
     ).one_or_none()
@@ -108,8 +112,9 @@ _SAVE = sa.text("""
     insert into alert_rule (project_id, name, origin, body, is_enabled)
     values (:project_id, :name, :origin, cast(:body as jsonb), :is_enabled)
     on conflict (project_id, name) do update set
-      origin = excluded.origin, body = excluded.body, is_enabled = excluded.is_enabled
-    returning id, project_id, name, origin, body, is_enabled, pool""")
+      origin = excluded.origin, body = excluded.body, is_enabled = excluded.is_enabled,
+      fault = null
+    returning id, project_id, name, origin, body, is_enabled, pool, fault""")
 
 
 def _watched(body: Mapping[str, Any]) -> list[object]:
@@ -179,6 +184,15 @@ def save_states(
         sa.text("update alert_rule set pool = cast(:pool as jsonb) where id = :id"),
         {"id": rule_id, "pool": orjson.dumps(pool).decode()},
     )
+
+
+def set_fault(connection: Connection, rule: StoredRule, fault: str | None) -> None:
+    """Keep why a rule could not be judged, or that it could."""
+    if fault != rule.fault:
+        connection.execute(
+            sa.text("update alert_rule set fault = :fault where id = :id"),
+            {"id": rule.id, "fault": fault},
+        )
 
 
 def forget_states(connection: Connection, rule_id: int) -> None:

@@ -60,31 +60,47 @@ def put(
 
 
 def claim(
-    connection: Connection, *, now: dt.datetime, lease: dt.timedelta, most: int = 20
+    connection: Connection, *, now: dt.datetime, lease: dt.timedelta, each: int = 5, most: int = 50
 ) -> list[Delivery]:
-    """Take due messages for a while; whoever dies leaves them to the next.
+    """Take due messages for a while, a few of each channel; whoever dies leaves them to the next.
 
     The messages of one channel about one incident leave in order.
     """
     rows = connection.execute(
         sa.text("""
-            with due as (
-              select d.id from delivery d
+            with ranked as (
+              select id, row_number() over (partition by channel order by run_at, id) as place
+              from delivery d
               where d.status = 'waiting' and d.run_at <= :now
                 and not exists (
                   select from delivery e
                   where e.incident_id = d.incident_id and e.channel = d.channel
                     and e.status = 'waiting' and e.id < d.id)
-              order by d.run_at, d.id
+            ),
+            due as (
+              select d.id from delivery d join ranked r on r.id = d.id
+              where r.place <= :each and d.status = 'waiting' and d.run_at <= :now
+              order by r.place, d.id
               limit :most
-              for update skip locked)
+              for update of d skip locked)
             update delivery set run_at = :until, leased_until = :until, attempts = attempts + 1
             where id in (select id from due)
             returning id, project_id, incident_id, kind, number, channel, message, status, attempts,
               created_at, done_at, error"""),
-        {"now": now, "until": now + lease, "most": most},
+        {"now": now, "until": now + lease, "each": each, "most": most},
     )
     return sorted((Delivery(*row) for row in rows), key=lambda d: d.id)
+
+
+def give_back(connection: Connection, delivery: Delivery, *, run_at: dt.datetime) -> None:
+    """It was not tried: its channel did not take the one before."""
+    connection.execute(
+        sa.text("""
+            update delivery set run_at = :run_at, leased_until = null,
+              attempts = greatest(attempts - 1, 0)
+            where id = :id"""),
+        {"id": delivery.id, "run_at": run_at},
+    )
 
 
 def sent(connection: Connection, delivery: Delivery, *, now: dt.datetime) -> None:

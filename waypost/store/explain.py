@@ -1,7 +1,7 @@
 """The items behind a fail rate with what is known of each, and what explains their failures."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,21 @@ class Items:
     traces: list[str]
     columns: dict[str, list[str | None]]
     versions: dict[Version, list[int]]
+
+    def among(self, keys: Sequence[str], labels: Collection[tuple[str, ...]]) -> "Items":
+        """Those of these cohorts: one value for each key, empty where a cohort has none."""
+        wanted, nothing = set(labels), [None] * len(self.times)
+        values = zip(*(self.columns.get(key, nothing) for key in keys), strict=True)
+        found = [n for n, own in enumerate(values) if tuple(v or "" for v in own) in wanted]
+        places = {old: new for new, old in enumerate(found)}
+        return Items(
+            [self.times[n] for n in found],
+            [self.failed[n] for n in found],
+            [self.sessions[n] for n in found],
+            [self.traces[n] for n in found],
+            {key: [column[n] for n in found] for key, column in self.columns.items()},
+            {v: [places[n] for n in at if n in places] for v, at in self.versions.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +116,13 @@ def of_evaluator(
     evaluator: str,
     *,
     where: Where | None = None,
+    abstained: bool = False,
     most: int = MOST,
 ) -> Items:
-    """Every verdict of one evaluator in a window, newest `most`, with what is known of its step."""
+    """Every verdict of one evaluator in a window, newest `most`, with what is known of its step.
+
+    What is sought is failures of those judged, or with `abstained` the verdicts not given.
+    """
     rows = list(
         connection.execute(
             _VERDICTS,
@@ -111,6 +130,7 @@ def of_evaluator(
                 **asked(project_id, [evaluator], where),
                 "since": window.since, "until": window.until, "most": most,
                 "since_day": window.since.date() - dt.timedelta(days=1),
+                "bad": 2 if abstained else 0, "asked": [0, 1, 2] if abstained else [0, 1],
             },
         )
     )[::-1]  # fmt: skip
@@ -231,13 +251,13 @@ def _add_labels(
 
 
 _VERDICTS = sa.text("""
-    select s.trace_id, s.span_id, s.started_at, s.outcome = 0 as failed, s.cohort_id,
+    select s.trace_id, s.span_id, s.started_at, s.outcome = :bad as failed, s.cohort_id,
       s.evaluator_id, st.kind, st.tool, t.session_id, t.measures -> 'faults' as faults,
       t.measures -> 'versions' as versions
     from (
       select trace_id, span_id, started_at, outcome, cohort_id, evaluator_id
       from score
-      where project_id = :project_id and outcome in (0, 1)
+      where project_id = :project_id and outcome = any(:asked) and counts
         and started_at >= :since and started_at < :until
         and evaluator_id in (
           select id from evaluator

@@ -11,6 +11,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -173,6 +174,7 @@ def of_sessions(
 
 
 def _runs(connection: Connection, project_id: int, noted: Mapping[str, float]) -> list[Any]:
+    """The rows of these runs, locked in the order in which everybody locks them."""
     rows = connection.execute(
         sa.text("""
             select trajectory_id, trace_id, day, first_at, session_id, cohort_id, steps, errors,
@@ -181,10 +183,11 @@ def _runs(connection: Connection, project_id: int, noted: Mapping[str, float]) -
             where project_id = :project_id and trajectory_id in (
               select trajectory_id from trajectory
               where project_id = :project_id and trace_id = any(cast(:traces as uuid[])))
-            order by first_at, trace_id, day"""),
+            order by trace_id, day
+            for no key update"""),
         {"project_id": project_id, "traces": list(noted)},
     )
-    return list(rows)
+    return sorted(rows, key=attrgetter("first_at", "trace_id", "day"))
 
 
 def _scores(
@@ -199,7 +202,7 @@ def _scores(
               count(*) filter (where s.outcome = 2) as abstained
             from score s join evaluator e on e.id = s.evaluator_id
             where s.project_id = :project_id and s.trace_id = any(cast(:traces as uuid[]))
-              and s.started_at >= :since
+              and s.started_at >= :since and s.counts
             group by s.trace_id, s.cohort_id, e.name"""),
         {
             "project_id": project_id,

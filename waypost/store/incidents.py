@@ -158,6 +158,14 @@ def plan_message(connection: Connection, incident_id: int, notify_at: dt.datetim
     )
 
 
+def postpone(connection: Connection, incident_id: int, notify_at: dt.datetime) -> None:
+    """The message could not be put together: try again then."""
+    connection.execute(
+        sa.text("update incident set notify_at = :notify_at where id = :id"),
+        {"id": incident_id, "notify_at": notify_at},
+    )
+
+
 def told(
     connection: Connection,
     incident_id: int,

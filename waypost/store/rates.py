@@ -340,7 +340,7 @@ _NEWEST = sa.text("""
       from (
         select trace_id, span_id, started_at, evaluator_id, cohort_id, value, label, explanation
         from score
-        where project_id = :project_id and outcome = 0
+        where project_id = :project_id and outcome = 0 and counts
           and started_at >= :since and started_at < :until
           and (:every_evaluator or evaluator_id in (
             select id from evaluator

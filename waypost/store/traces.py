@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,21 @@ class Verdicts:
     first_bad_step: int | None
     worst_score: float | None
     shape: str
+
+
+def lock(connection: Connection, project_id: int, trace_ids: Iterable[str]) -> None:
+    """Hold the rows of these traces until the transaction ends, for whoever settles several runs.
+
+    Whoever writes or counts several takes them in this order, so that nobody waits in a circle.
+    """
+    connection.execute(
+        sa.text("""
+            select from trajectory
+            where project_id = :project_id and trace_id = any(:traces)
+            order by trace_id, day
+            for no key update"""),
+        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
+    )
 
 
 def settle(

@@ -43,7 +43,7 @@ def test_a_file_gives_rules_and_channels() -> None:
     first, second = parse_all(document)
     assert (first.level, first.by, first.severity) == (0.1, ("prompt_version", "model", "region"),
                                                        "critical")  # fmt: skip
-    assert (second.subject, second.renotify) == ("latency over 8000", None)
+    assert (second.subject, second.renotify) == ("runs take over 8,000 ms", None)
     found = targets(document, {"HOOK_SECRET": "s"})["oncall"]
     assert (found.kind, found["secret"]) == ("webhook", "s")
 

@@ -7,7 +7,7 @@ with hours as (
     count(*) filter (where outcome = 2),
     coalesce(sum(value::float8) filter (where outcome in (0, 1)), 0)
   from score
-  where project_id = :project_id
+  where project_id = :project_id and counts
     and started_at >= date_trunc('day', cast(:since as timestamptz), 'UTC')
   group by 1, 2, 3, 4
   returning project_id, bucket, cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum

@@ -15,6 +15,7 @@ alert_rule = sa.Table(
     col("body", JSONB),
     col("is_enabled", sa.Boolean, sa.text("true")),
     opt("pool", JSONB),
+    opt("fault", sa.Text),
     col("created_at", at, now),
     key("alert_rule", "id"),
     sa.UniqueConstraint("project_id", "name", name="alert_rule_project_id_name_key"),

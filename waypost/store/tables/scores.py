@@ -22,6 +22,7 @@ score = sa.Table(
     opt("scored_by", sa.Text),
     opt("cost_usd", DOUBLE_PRECISION),
     col("scored_at", at, now),
+    col("counts", sa.Boolean, sa.text("true")),
     key("score", "project_id", "trace_id", "span_id", "evaluator_id", "started_at"),
     sa.Index(
         "score_failed_idx", "project_id", "cohort_id", "evaluator_id",

@@ -1,0 +1,147 @@
+"""What the store says about an incident: its rate, since when, what changed, why, which step."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from evaluators.alerts import grouping
+from evaluators.alerts.rules import RATES, Rule
+from waypost import rates
+from waypost.changes import Cause
+from waypost.rates import Rate
+from waypost.store import explain
+from waypost.store.engine import Connection
+from waypost.store.explain import FirstBad, Items, Since
+from waypost.store.incidents import Incident, Member
+from waypost.store.measures import Measure
+from waypost.store.rates import Where, Window
+
+TRACES = 5
+_BEFORE = dt.timedelta(hours=24)
+_WIDE = dt.timedelta(hours=6)
+_NEAR = dt.timedelta(minutes=30)
+Load = Callable[[Window], Items]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the store says about an incident."""
+
+    rate: Rate
+    since: dt.datetime
+    changed: tuple[Cause, ...] = ()
+    reasons: tuple[str, ...] = ()
+    first_bad: FirstBad | None = None
+    traces: tuple[str, ...] = ()
+
+
+def in_brief(incident: Incident) -> Findings:
+    """What the incident's own rows know: the items by which its cohorts were found."""
+    members = incident.failing or incident.members
+    k, n = sum(m.k for m in members), sum(m.n for m in members)
+    return Findings(Rate.of(k, n), incident.since)
+
+
+def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.datetime) -> Findings:
+    """Rate, change, explanation, first bad step and runs of what fails now."""
+    project, since = incident.project_id, incident.since
+    everything = partial(_load, connection, project, rule, where=rule.where)
+    failing = _of_members(connection, project, rule, incident.failing)
+    items = failing(Window(since, now))
+    when = _since_when(connection, incident, (failing, everything), now)
+    traces = list(dict.fromkeys(
+        t for t, bad in zip(reversed(items.traces), reversed(items.failed), strict=True) if bad
+    ))  # fmt: skip
+    return Findings(
+        rate=_rate(items, by_session=rule.is_of_people),
+        since=since if when.point is None else when.point.at,
+        changed=when.causes,
+        reasons=tuple(str(s) for s in explain.why(everything(Window(since, now)), most=2)),
+        first_bad=explain.first_bad_step(connection, project, traces, since - _BEFORE),
+        traces=tuple(traces[:TRACES]),
+    )
+
+
+def _of_members(
+    connection: Connection, project_id: int, rule: Rule, members: Sequence[Member]
+) -> Load:
+    """The items of these cohorts alone."""
+    labels = [m.label for m in members]
+    if len(labels) == 1:
+        own = {key: value or None for key, value in zip(rule.by, labels[0], strict=True)}
+        return partial(_load, connection, project_id, rule, where={**rule.where, **own})
+    shared = {**rule.where, **grouping.common(rule.by, labels)}
+
+    def load(window: Window) -> Items:
+        return _load(connection, project_id, rule, window, where=shared).among(rule.by, labels)
+
+    return load
+
+
+def _load(
+    connection: Connection, project_id: int, rule: Rule, window: Window, *, where: Where
+) -> Items:
+    if rule.evaluator is not None:
+        return explain.of_evaluator(
+            connection, project_id, window, rule.evaluator, where=where,
+            abstained=rule.rate == "abstentions",
+        )  # fmt: skip
+    measure: Measure = RATES[str(rule.rate)]
+    return explain.of_runs(
+        connection, project_id, window, int(measure), where=where, over=rule.over
+    )
+
+
+def _since_when(
+    connection: Connection, incident: Incident, scopes: tuple[Load, Load], now: dt.datetime
+) -> Since:
+    """The change in the cohort itself; one that is new has none, then in all that is watched."""
+    for load, before in zip(scopes, (_BEFORE, _WIDE), strict=True):
+        items = load(Window(incident.since - before, now))
+        found = explain.since_when(connection, incident.project_id, items)
+        if found.point is not None:
+            return found
+    near = Window(incident.since - _NEAR, incident.since + _NEAR)
+    seen = explain.first_seen(connection, incident.project_id, near)
+    return Since(None, tuple(Cause(*v, at, 0.0, None, None) for v, at in seen.items())[:TRACES])
+
+
+def _rate(items: Items, *, by_session: bool) -> Rate:
+    """The rate with its exact interval, widened because items of one session fall together.
+
+    What people say is counted by session: one complaint is one complaint.
+    """
+    sums: dict[str, list[float]] = {}
+    for session, bad in zip(items.sessions, items.failed, strict=True):
+        by = sums.setdefault(session, [0.0, 0.0])
+        by[0] += bad
+        by[1] += 1
+    if by_session:
+        k, n, spread = sum(by[0] > 0 for by in sums.values()), len(sums), 1.0
+    else:
+        k, n = sum(items.failed), len(items.failed)
+        spread = rates.design_effect((k, n) for k, n in sums.values())
+    low, high = rates.exact(k / spread, n / spread) if n else (0.0, 1.0)
+    return Rate(float(k), float(n), low, high)
+
+
+def as_json(told: Findings) -> Mapping[str, object]:
+    """The findings as plain values."""
+    rate, bad = told.rate, told.first_bad
+    return {
+        "rate": {
+            "k": rate.k, "n": rate.n, "share": rate.share, "low": rate.low, "high": rate.high,
+        },
+        "since": told.since.isoformat(),
+        "changed": [
+            {"kind": c.kind, "name": c.name, "version": c.version,
+             "first_at": c.first_at.isoformat()}
+            for c in told.changed
+        ],
+        "explanation": list(told.reasons),
+        "first_bad_step": None if bad is None else {
+            "step": bad.step, "kind": bad.kind, "tool": bad.tool, "runs": bad.runs, "of": bad.of,
+        },
+        "traces": list(told.traces),
+    }  # fmt: skip
