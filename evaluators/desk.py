@@ -19,7 +19,7 @@ from evaluators.plan import Plan
 from evaluators.project_plan import Plans
 from evaluators.surroundings import Baseline
 from waypost.records import Score, Step, Trajectory
-from waypost.store import baselines, cohorts, runs, scores, traces
+from waypost.store import baselines, cohorts, reviews, runs, scores, traces
 from waypost.store.engine import Connection
 from waypost.store.projects import Project
 from waypost.store.scores import Verdict
@@ -111,7 +111,9 @@ class Desk:
         """Store scores with their counters and what each run adds up to."""
         verdicts = verdicts_of(connection, project.id, found, outside=True)
         scores.write(connection, project.id, verdicts)
-        traces.lock(connection, project.id, [t for one in found for t in one.loaded.run.traces])
+        cohort_of = {t: one.loaded.cohort_id for one in found for t in one.loaded.run.traces}
+        reviews.settle(connection, project.id, cohort_of)
+        traces.lock(connection, project.id, cohort_of)
         for one in sorted(found, key=lambda v: min(v.loaded.run.traces)):
             self._settle(connection, project, one)
         return verdicts

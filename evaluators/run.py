@@ -5,6 +5,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from evaluators.alerts.watch import alert_chores, read
 from evaluators.chores import Chore, run_chores, store_chores
@@ -72,8 +73,9 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         )
         paused = clerk.paused if clerk else lambda: NO_JUDGE
         health = Chore("health", LOOK_SECONDS, lambda: look_at_all(engine, plans, paused=paused()))
-        chores = [*store_chores(engine), health, *alert_chores(engine, settings)]
-        loops: list[Loop] = [lambda stop: run_chores(chores, stop)]
+        # A slow receiver holds up no alarm, and the night's cleaning neither.
+        groups = [[*store_chores(engine), health], *([c] for c in alert_chores(engine, settings))]
+        loops: list[Loop] = [partial(run_chores, chores) for chores in groups]
         loops += [part.run for part in (clerk, outbox) if part is not None]
         with _beside(loops, ended):
             worker.run(ended)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import random
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -145,3 +147,33 @@ def test_only_one_process_counts_at_a_time(engine: Engine) -> None:
     with engine.begin() as one, engine.begin() as other:
         assert feed.is_ours(one)
         assert not feed.is_ours(other)
+
+
+def test_who_counts_and_who_settles_never_wait_in_a_circle(engine: Engine) -> None:
+    runs_there = [Planted(f"run {n}", NOW, EU, {"safe": verdict_of(True)}) for n in range(20)]
+    ensure_days(engine, [NOW.date()])
+    with engine.begin() as connection:
+        plant(connection, runs_there)
+    first, *_, last = sorted(r.trace for r in runs_there)
+    counted: list[int] = []
+
+    def count() -> None:
+        with engine.begin() as connection:
+            counted.append(len(count_all(connection)))
+
+    counter = threading.Thread(target=count)
+    with engine.begin() as settling:
+        traces.lock(settling, 1, [first])
+        counter.start()
+        wait_until_blocked(engine)
+        traces.lock(settling, 1, [last])
+    counter.join()
+    assert counted == [20]
+
+
+def wait_until_blocked(engine: Engine) -> None:
+    """Until somebody waits for a row that somebody else holds."""
+    waits = sa.text("select count(*) from pg_locks where not granted")
+    with engine.connect() as connection:
+        while not connection.execute(waits).scalar():
+            time.sleep(0.02)

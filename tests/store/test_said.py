@@ -8,11 +8,14 @@ from sqlalchemy.engine import Engine
 
 from tests.factories import NOW_NS, SECOND, make_run, readings, trace_id
 from tests.planted import count_all
-from waypost.records import Feedback
-from waypost.store import cohorts, feedback_counts, run_rates, runs, traces
+from tests.unit.evaluators.test_worker import work
+from waypost.records import Feedback, Outcome
+from waypost.roles import Person, Role
+from waypost.store import cohorts, feedback_counts, rates, reviews, run_rates, runs, traces
 from waypost.store.ingest import Writer
 from waypost.store.measures import Measure
 from waypost.store.rates import DAY, HOUR, Window
+from waypost.store.reviews import Review
 
 NOW = dt.datetime.fromtimestamp(NOW_NS / SECOND, dt.UTC)
 WINDOW = Window(NOW - DAY, NOW + DAY)
@@ -107,3 +110,30 @@ def test_the_hour_window_holds_the_session(engine: Engine) -> None:
             connection, 1, Window(NOW - HOUR, NOW + HOUR), keys=["region"]
         )
     assert (said.values, said.per_thousand(Measure.THUMBS_DOWN)) == (EU, 1000.0)
+
+
+def test_a_review_of_a_run_that_is_not_settled_counts_as_soon_as_it_is(engine: Engine) -> None:
+    send(engine, "one", 0)
+    given = Review(trace_id("one"), None, "goal", Outcome.FAILED)
+    with engine.begin() as connection:
+        reviews.write(connection, 1, given, by=Person("ana", Role.REVIEWER), now=NOW)
+        assert rates.by_cohort(connection, 1, WINDOW) == []
+    work(engine, rounds=1)
+    with engine.begin() as connection:
+        (cell,) = rates.by_cohort(connection, 1, WINDOW)
+        (change,) = count_all(connection)
+    assert (cell.evaluator, cell.rate.k, cell.rate.n) == ("review:goal", 1, 1)
+    assert change.after is not None
+    assert set(change.after.scores) == {"review:goal"}
+
+
+def test_a_review_moves_with_its_run_to_another_cohort(engine: Engine) -> None:
+    send(engine, "one", 0)
+    work(engine, rounds=1)
+    with engine.begin() as connection:
+        given = Review(trace_id("one"), None, "goal", Outcome.FAILED)
+        reviews.write(connection, 1, given, by=Person("ana", Role.REVIEWER), now=NOW)
+        (moved,) = cohorts.ids(connection, 1, [EU]).values()
+        reviews.settle(connection, 1, {trace_id("one"): moved})
+        (cell,) = rates.by_cohort(connection, 1, WINDOW, where=EU)
+    assert (cell.rate.k, cell.rate.n) == (1, 1)

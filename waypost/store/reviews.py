@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -84,7 +84,7 @@ def write(
     if cohort_id is not None:  # a run that is not settled has no cohort to count in
         verdict = Verdict(
             review.trace_id, at_ns(started_at), cohort_id, _judge(connection, project_id, review),
-            _score(review, by),
+            _score(review, by.name),
         )  # fmt: skip
         scores.write(connection, project_id, [verdict])
         feed.note(connection, project_id, [review.trace_id], now=moment)
@@ -94,6 +94,32 @@ def write(
     audit.note(connection, project_id, actor, "review.write", target, after=said, at=moment)
 
 
+def settle(connection: Connection, project_id: int, cohorts: Mapping[str, int]) -> None:
+    """Write what people said of these traces once more, in the cohort that each has now.
+
+    A verdict on a run that was not settled yet becomes a score here.
+    """
+    rows = connection.execute(
+        sa.text("""
+            select trace_id, span_id, started_at, evaluator, reviewer, outcome, note from review
+            where project_id = :project_id and trace_id = any(:traces) order by at"""),
+        {"project_id": project_id, "traces": [uuid.UUID(t) for t in cohorts]},
+    )
+    verdicts = []
+    for row in rows:
+        review = Review(
+            row.trace_id.hex, span_text(row.span_id) if row.span_id else None, row.evaluator,
+            OUTCOMES[row.outcome], row.note or "",
+        )  # fmt: skip
+        verdicts.append(
+            Verdict(
+                review.trace_id, at_ns(row.started_at), cohorts[review.trace_id],
+                _judge(connection, project_id, review), _score(review, row.reviewer),
+            )
+        )  # fmt: skip
+    scores.write(connection, project_id, verdicts)
+
+
 def _judge(connection: Connection, project_id: int, review: Review) -> int:
     """The row of evaluators that stands for people who judge what this evaluator judges."""
     name = PREFIX + review.evaluator
@@ -101,11 +127,11 @@ def _judge(connection: Connection, project_id: int, review: Review) -> int:
     return ids[name, "1"]
 
 
-def _score(review: Review, by: Person) -> Score:
+def _score(review: Review, by: str) -> Score:
     value = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}.get(review.outcome)
     return Score(
         review.outcome, value, explanation=review.note[:_NOTE], step=review.span_id,
-        evaluator=PREFIX + review.evaluator, version="1", source=HUMAN, by=by.name,
+        evaluator=PREFIX + review.evaluator, version="1", source=HUMAN, by=by,
     )  # fmt: skip
 
 
