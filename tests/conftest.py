@@ -15,7 +15,7 @@ from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
 
-_NEEDS_STORE = {"servers", "database", "engine", "any_engine"}
+_NEEDS_STORE = {"servers", "postgres", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}
 
 

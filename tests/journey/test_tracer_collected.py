@@ -25,6 +25,8 @@ from waypost.records import Status, Trajectory
 from waypost.store import runs
 from waypost.store.engine import connect
 
+pytestmark = pytest.mark.slow
+
 Record = Callable[..., list[ReadableSpan]]
 QUESTION: Any = {"messages": [HumanMessage("where is A-1?")]}
 
@@ -129,7 +131,6 @@ def test_an_unknown_tool_and_its_verdict_read_back(record: Record) -> None:
     assert step.arguments == {"x": 1}
 
 
-@pytest.mark.slow
 @pytest.mark.store
 def test_an_agent_arrives_in_postgres(servers: dict[str, str], tmp_path: Path) -> None:
     seen: list[str | None] = []

@@ -188,6 +188,7 @@ def span_with(attributes: dict[str, Json], name: str = "span") -> RawSpan:
     return RawSpan("1" * 32, "2" * 16, None, name, 1, 2, attributes=attributes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", FOUND, ids=lambda c: c.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(attributes=ATTRIBUTES, name=st.sampled_from(["agent.trajectory.step", "x", "handoff to y"]))
@@ -202,6 +203,7 @@ def test_any_attributes_never_raise(
     assert step.span_id
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(attributes=ATTRIBUTES)
 def test_every_attribute_is_kept_or_became_a_payload(attributes: dict[str, Json]) -> None:

@@ -123,6 +123,7 @@ def test_an_empty_run_never_raises(name: str) -> None:
     judge_all(EVALUATORS[name], Trajectory("t", ("t",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", conventions())
 def test_what_real_clients_sent_never_raises(convention: str) -> None:
     traces = sorted({span.trace_id for span in spans_of(convention)})

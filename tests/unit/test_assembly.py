@@ -279,6 +279,7 @@ def test_a_paused_run_and_its_resumption_are_one() -> None:
     assert found.steps[1].status is Status.INTERRUPTED
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_spans_come_together() -> None:
     steps = [ROOT]
     for i in range(100_000):

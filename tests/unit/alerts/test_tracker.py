@@ -71,6 +71,7 @@ def served(rule: Rule, runs: list[RunChange], seed: int) -> list[Turn]:
     return turns
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules, st.integers(0, 10_000))
 def test_preview_and_server_agree_on_random_rules_and_data(rule: Rule, seed: int) -> None:

@@ -23,6 +23,8 @@ from tests.unit.evaluators.steps import model, retrieval, run_of
 from waypost.records import Outcome, Score
 from waypost.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 TASK = JudgeTask("groundedness_judge")
 
 

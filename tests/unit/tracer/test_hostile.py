@@ -29,6 +29,8 @@ from tests.unit.tracer.harness import steps, tree, value
 from tests.unit.tracer.scripted import Scripted, call, says
 from waypost import names
 
+pytestmark = pytest.mark.slow
+
 QUESTION: Any = {"messages": [HumanMessage("q")]}
 
 

@@ -222,6 +222,7 @@ def run_in_another_process(*args: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_resumed_in_another_process_is_the_same_trajectory(tmp_path: Path) -> None:
     places = (str(tmp_path / "pauses"), str(tmp_path / "checkpoints"))
     asked, first = run_in_another_process(*places, "ask")
