@@ -11,7 +11,6 @@ from evaluators.again import Estimate, Progress, ask_again, check_names, estimat
 from evaluators.desk import Desk
 from evaluators.health import LOOK_BACK, look
 from evaluators.run import build_clerk, build_plans
-from waypost.errors import WrongUse
 from waypost.settings import Settings
 from waypost.store import projects, reach
 from waypost.store.engine import plainly
@@ -26,31 +25,11 @@ Say = Callable[[str], None]
 class Request:
     """What is to be judged again: a filter over runs, and which evaluators; none means all."""
 
+    wanted: Filter
     project: str = projects.DEFAULT
     names: Sequence[str] = ()
-    since: dt.datetime | None = None
-    until: dt.datetime | None = None
-    agent: str | None = None
-    session: str | None = None
-    tool: str | None = None
-    failed: bool | None = None
     force: bool = False
     only_count: bool = False
-
-    def filter(self) -> Filter:
-        """The runs meant, of the last day unless told otherwise; WrongUse for an empty period."""
-        end = self.until or dt.datetime.now(dt.UTC)
-        begin = self.since or end - dt.timedelta(days=1)
-        if begin >= end:
-            raise WrongUse(f"The period from {begin} to {end} is empty; give an earlier --since.")
-        return Filter(
-            begin,
-            end,
-            agent=self.agent,
-            session=self.session,
-            tool=self.tool,
-            failed=self.failed,
-        )
 
 
 def evaluate(
@@ -64,7 +43,7 @@ def evaluate(
 
     `confirm` is asked before model judges cost money; without one they are asked for at once.
     """
-    wanted = request.filter()
+    wanted = request.wanted
     with store(settings) as engine:
         desk = Desk(build_plans(settings))
         with plainly(), engine.connect() as connection:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from waypost import __version__
-from waypost.cli import alerts, judging, projects, up, upkeep
+from waypost.cli import alerts, datasets, judging, projects, up, upkeep
 from waypost.errors import WaypostError, WrongUse
 from waypost.store.engine import plainly
 
@@ -23,7 +23,7 @@ for _verb in (
     up.up, up.collect, up.work, up.ui, up.demo,
     judging.evaluate, judging.reread,
     upkeep.migrate_verb, upkeep.doctor, upkeep.retain,
-    projects.project, projects.key, alerts.alerts,
+    projects.project, projects.key, alerts.alerts, datasets.dataset, datasets.export,
 ):  # fmt: skip
     waypost.add_command(_verb)
 

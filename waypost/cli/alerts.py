@@ -21,7 +21,7 @@ def alerts() -> None:
 @of_project
 @as_json_option
 def alerts_list(data: Path | None, database_url: str | None, project: str, as_json: bool) -> None:
-    """List a project's alert rules and how many incidents are open."""
+    """List the rules and their open incidents."""
     from evaluators.alerts import verbs
 
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
@@ -57,7 +57,9 @@ def alerts_test(data: Path | None, database_url: str | None, project: str, name:
 @stored
 @of_project
 @click.argument("name")
-@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True)
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=30, show_default=True, help="History to look at."
+)
 @as_json_option
 def alerts_preview(
     *, data: Path | None, database_url: str | None, project: str, name: str, days: int,
@@ -85,7 +87,10 @@ def alerts_preview(
 @stored
 @of_project
 def alerts_export(data: Path | None, database_url: str | None, project: str) -> None:
-    """Print a project's rules for Prometheus, over the rates on /metrics."""
+    """Print a project's rules for Prometheus.
+
+    They are over the rates that the collector shows on /metrics.
+    """
     from evaluators.alerts import verbs
 
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:

@@ -1,24 +1,26 @@
 """Stored runs again: judged by today's evaluators, read by today's conventions."""
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import click
 
-from waypost.cli.options import as_json_option, of_project, print_json, settings_of, stored
+from waypost.cli.options import (
+    as_json_option,
+    filter_of,
+    filtered,
+    of_project,
+    print_json,
+    settings_of,
+    stored,
+)
 
 
 @click.command()
 @stored
 @of_project
 @click.option("--evaluator", "names", multiple=True, help="Only this one; repeat. All without.")
-@click.option("--since", type=click.DateTime(), help="From this time, UTC (default a day ago).")
-@click.option("--until", type=click.DateTime(), help="To this time, UTC (default now).")
-@click.option("--agent", help="Only runs of this agent.")
-@click.option("--session", help="Only runs of this session.")
-@click.option("--tool", help="Only runs that used this tool.")
-@click.option("--failed", is_flag=True, help="Only runs with a failure.")
+@filtered
 @click.option("--force", is_flag=True, help="Also where this version has judged already.")
 @click.option("--count", "only_count", is_flag=True, help="Say how much it is, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before model judges cost money.")
@@ -27,22 +29,24 @@ def evaluate(
     *,
     data: Path | None,
     database_url: str | None,
-    since: dt.datetime | None,
-    until: dt.datetime | None,
-    failed: bool,
+    project: str,
+    names: tuple[str, ...],
+    force: bool,
+    only_count: bool,
     yes: bool,
     as_json: bool,
     **wanted: Any,
 ) -> None:
-    """Judge stored runs again, over a filter and a period."""
+    """Judge stored runs again.
+
+    Says first how much it is and what model judges would cost. What a version has judged already
+    is skipped, so that a call that was stopped goes on where it was.
+    """
     from evaluators.verb import Request
     from evaluators.verb import evaluate as run
 
     request = Request(
-        **wanted,
-        since=since and since.replace(tzinfo=dt.UTC),
-        until=until and until.replace(tzinfo=dt.UTC),
-        failed=True if failed else None,
+        filter_of(**wanted), project=project, names=names, force=force, only_count=only_count
     )
     done = run(
         settings_of(data, database_url),
@@ -57,9 +61,15 @@ def evaluate(
 @click.command()
 @stored
 @of_project
-@click.option("--days", type=click.IntRange(1, 3650), default=1, show_default=True)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=1,
+    show_default=True,
+    help="Spans of the last so many days.",
+)
 def reread(data: Path | None, database_url: str | None, project: str, days: int) -> None:
-    """Read the stored spans of the last days again, with today's conventions."""
+    """Read stored spans again by today's conventions."""
     from collector.reread_verb import reread as run
 
     run(settings_of(data, database_url), project, days=days, say=click.echo)

@@ -1,16 +1,20 @@
 """What the verbs share: where the store is, who acts, and how an answer is printed."""
 
+import datetime as dt
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 import orjson
 
+from waypost.errors import WrongUse
 from waypost.settings import Settings
 from waypost.store.audit import Actor
 from waypost.store.projects import DEFAULT
+from waypost.store.traces import Filter
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -30,6 +34,57 @@ def stored(verb: Verb) -> Verb:
     ):
         verb = option(verb)
     return verb
+
+
+def listening(*ports: str) -> Callable[[Verb], Verb]:
+    """The options that say where a process listens."""
+    said = {"otlp_http": "OTLP/HTTP", "otlp_grpc": "OTLP/gRPC", "ui": "the dashboard"}
+    defaults = {f.name: f.default for f in fields(Settings)}
+
+    def add(verb: Verb) -> Verb:
+        option = click.option("--host", help=f"Address to listen on (default {defaults['host']}).")
+        verb = option(verb)
+        for port in reversed(ports):
+            sentence = f"Port of {said[port]} (default {defaults[port]})."
+            verb = click.option(f"--{port.replace('_', '-')}", port, type=int, help=sentence)(verb)
+        return verb
+
+    return add
+
+
+def filtered(verb: Verb) -> Verb:
+    """The options that say which runs are meant; `filter_of` makes a filter of them."""
+    for option in (
+        click.option("--failed", is_flag=True, help="Only runs with a failure."),
+        click.option("--tool", help="Only runs that used this tool."),
+        click.option("--session", help="Only runs of this session."),
+        click.option("--agent", help="Only runs of this agent."),
+        click.option("--until", type=click.DateTime(), help="To this time, UTC (default now)."),
+        click.option(
+            "--since", type=click.DateTime(), help="From this time, UTC (default a day ago)."
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def filter_of(
+    *,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    agent: str | None,
+    session: str | None,
+    tool: str | None,
+    failed: bool,
+) -> Filter:
+    """The runs meant, of the last day unless told otherwise; WrongUse for an empty period."""
+    end = until.replace(tzinfo=dt.UTC) if until else dt.datetime.now(dt.UTC)
+    begin = since.replace(tzinfo=dt.UTC) if since else end - dt.timedelta(days=1)
+    if begin >= end:
+        raise WrongUse(f"The period from {begin} to {end} is empty; give an earlier --since.")
+    return Filter(
+        begin, end, agent=agent, session=session, tool=tool, failed=True if failed else None
+    )
 
 
 def settings_of(data: Path | None, database_url: str | None, **more: object) -> Settings:

@@ -5,20 +5,20 @@ from typing import Any
 
 import click
 
-from waypost.cli.options import settings_of, stored
+from waypost.cli.options import listening, settings_of, stored
 
 
 @click.command()
 @stored
-@click.option("--otlp-http", type=int, help="Port of OTLP/HTTP (default 4318).")
-@click.option("--otlp-grpc", type=int, help="Port of OTLP/gRPC (default 4317).")
-@click.option("--ui", type=int, help="Port of the dashboard (default 8501).")
-@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@listening("otlp_http", "otlp_grpc", "ui")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes (default 1).")
 @click.option("--no-ui", is_flag=True, help="Run without the dashboard.")
 @click.option("--demo", is_flag=True, help="Send the demo's trajectories once it is up.")
 def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **ports: Any) -> None:
-    """Start everything: Postgres, collector, worker and dashboard, until Ctrl-C."""
+    """Start everything, until Ctrl-C.
+
+    Postgres, collector, worker and dashboard in one process group; their addresses are printed.
+    """
     from waypost.up import up as run
 
     settings = settings_of(data, database_url, **ports)
@@ -27,13 +27,14 @@ def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **p
 
 @click.command()
 @stored
-def collect(data: Path | None, database_url: str | None) -> None:
+@listening("otlp_http", "otlp_grpc")
+def collect(data: Path | None, database_url: str | None, **ports: Any) -> None:
     """Run one collector against the store."""
     from collector.run import serve
     from waypost.supervisor import end_with_parent
 
     end_with_parent()
-    serve(settings_of(data, database_url))
+    serve(settings_of(data, database_url, **ports))
 
 
 @click.command()
@@ -49,21 +50,24 @@ def work(data: Path | None, database_url: str | None) -> None:
 
 @click.command()
 @stored
-def ui(data: Path | None, database_url: str | None) -> None:
+@listening("ui")
+def ui(data: Path | None, database_url: str | None, **ports: Any) -> None:
     """Run the dashboard against the store."""
     from ui.run import serve
     from waypost.supervisor import end_with_parent
 
     end_with_parent()
-    serve(settings_of(data, database_url))
+    serve(settings_of(data, database_url, **ports))
 
 
 @click.command()
 @stored
 @click.option("--endpoint", help="Where the collector listens (default this installation's).")
 @click.option("--key", "project_key", help="API key, where the collector asks for one.")
-@click.option("--count", type=click.IntRange(1, 20_000), default=480, show_default=True)
-@click.option("--seed", type=int, default=15, show_default=True)
+@click.option(
+    "--count", type=click.IntRange(1, 20_000), default=480, show_default=True, help="Runs."
+)
+@click.option("--seed", type=int, default=15, show_default=True, help="Same seed, same runs.")
 @click.option("--once", is_flag=True, help="Do nothing if the demo's runs are there already.")
 def demo(
     *,
@@ -75,7 +79,11 @@ def demo(
     seed: int,
     once: bool,
 ) -> None:
-    """Send two days of a benefits assistant's runs, with two failing cohorts planted in them."""
+    """Send two days of runs to look at.
+
+    A benefits assistant, a real LangChain agent whose model follows a script, answers and errs;
+    two failing cohorts are planted. Needs no key of any model.
+    """
     from waypost.demo.verb import demo as run
 
     settings = settings_of(data, database_url)

@@ -3,14 +3,16 @@
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from waypost.assembly import assemble
 from waypost.records import Trajectory
-from waypost.store import spans, verdicts
+from waypost.store import spans, traces, verdicts
+
+_AT_ONCE = 20
 
 
 def load(
@@ -63,6 +65,30 @@ def load_many(
         )
         runs |= dict.fromkeys(own, run)
     return {trace: runs[trace] for trace in trace_ids if trace in runs}
+
+
+def chosen(
+    connection: Connection,
+    project_id: int,
+    wanted: traces.Filter,
+    *,
+    cohort_keys: Sequence[str] = (),
+    most: int | None = None,
+) -> Iterator[Trajectory]:
+    """The runs a filter means, newest first, each once, a few in memory at a time."""
+    after: tuple[dt.datetime, str] | None = None
+    seen: set[str] = set()
+    while most is None or len(seen) < most:
+        page = traces.page(connection, project_id, wanted, after=after, most=_AT_ONCE)
+        ids = [one.trace_id for one in page]
+        found = load_many(connection, project_id, ids, cohort_keys=cohort_keys)
+        for run in found.values():
+            if run.id not in seen and (most is None or len(seen) < most):
+                seen.add(run.id)
+                yield run
+        if len(page) < _AT_ONCE:
+            return
+        after = page[-1].first_at, page[-1].trace_id
 
 
 def _groups(

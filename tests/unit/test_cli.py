@@ -1,0 +1,30 @@
+"""Every verb explains itself, and the page of all verbs is current."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from tests.shared import ROOT
+from waypost.cli import reference, waypost
+
+
+def verbs(group: click.Group = waypost, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, verb in group.commands.items():
+        yield f"{path} {name}".strip(), verb
+        if isinstance(verb, click.Group):
+            yield from verbs(verb, f"{path} {name}".strip())
+
+
+@pytest.mark.parametrize(("path", "verb"), list(verbs()), ids=[p for p, _ in verbs()])
+def test_a_verb_says_what_it_does_in_one_line_and_what_each_option_is(
+    path: str, verb: click.Command
+) -> None:
+    assert "..." not in verb.get_short_help_str(limit=60), path
+    unsaid = [p.name for p in verb.params if isinstance(p, click.Option) and not p.help]
+    assert unsaid == []
+
+
+def test_the_page_of_all_verbs_is_current() -> None:
+    told = "run python -m waypost.cli.reference > docs/reference/cli.md"
+    assert (ROOT / "docs" / "reference" / "cli.md").read_text() == reference.page(), told

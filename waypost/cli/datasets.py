@@ -1,0 +1,146 @@
+"""Runs out of the store: as a dataset of cases, or as JSON lines."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+
+from waypost.cli.options import (
+    actor,
+    as_json_option,
+    filter_of,
+    filtered,
+    of_project,
+    print_json,
+    settings_of,
+    stored,
+)
+from waypost.errors import WrongUse
+from waypost.records import Trajectory
+from waypost.roles import Person, Role
+from waypost.store import datasets, projects, runs
+from waypost.store.engine import Connection
+from waypost.store.opened import store
+
+_TRACE: Final = re.compile("[0-9a-f]{32}")
+
+
+@click.group()
+def dataset() -> None:
+    """Make, list and print datasets of cases."""
+
+
+@dataset.command(name="list")
+@stored
+@of_project
+@as_json_option
+def dataset_list(data: Path | None, database_url: str | None, project: str, as_json: bool) -> None:
+    """List a project's datasets."""
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        known = datasets.every(connection, projects.named(connection, project).id)
+    if as_json:
+        print_json([asdict(one) for one in known])
+        return
+    for one in known:
+        click.echo(f"{one.name:<32} version {one.version}, {one.cases} cases")
+
+
+@dataset.command(name="add")
+@stored
+@of_project
+@filtered
+@click.option("--trace", "traces", multiple=True, help="This run, by its trace id; repeat.")
+@click.option(
+    "--most",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Newest runs that are taken.",
+)
+@click.argument("name")
+def dataset_add(
+    *, data: Path | None, database_url: str | None, project: str, traces: tuple[str, ...],
+    most: int, name: str, **wanted: Any,
+) -> None:  # fmt: skip
+    """Put runs into a dataset; it is made when it is new.
+
+    The runs are those of a filter, or those whose trace ids are given.
+    """
+    person = Person(actor().name, Role.ADMIN)
+    with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
+        known = projects.named(connection, project)
+        found = list(
+            _named(connection, known, traces)
+            if traces
+            else runs.chosen(
+                connection, known.id, filter_of(**wanted), cohort_keys=known.cohort_keys, most=most
+            )
+        )
+        if not found:
+            raise WrongUse(
+                f"No run is meant, so dataset {name!r} stays as it is; widen the filter."
+            )
+        there = {one.name: one.id for one in datasets.every(connection, known.id)}
+        place = there.get(name) or datasets.create(connection, known.id, name, by=person)
+        added = datasets.add(connection, known.id, place, found, by=person)
+    click.echo(f"{added} of {len(found)} runs were new to dataset {name}.")
+
+
+def _named(
+    connection: Connection, project: projects.Project, traces: tuple[str, ...]
+) -> Iterator[Trajectory]:
+    known = [trace for trace in traces if _TRACE.fullmatch(trace)]
+    found = runs.load_many(connection, project.id, known, cohort_keys=project.cohort_keys)
+    for trace in traces:
+        if trace not in found:
+            raise WrongUse(f"There is no run {trace!r} in project {project.name}.")
+        yield found[trace]
+
+
+@dataset.command(name="export")
+@stored
+@of_project
+@click.option("--version", "number", type=int, help="This version (default the newest).")
+@click.option("--runs", "whole", is_flag=True, help="With the whole run of each case.")
+@click.argument("name")
+def dataset_export(
+    *, data: Path | None, database_url: str | None, project: str, number: int | None, whole: bool,
+    name: str,
+) -> None:  # fmt: skip
+    """Print the cases of a dataset, one JSON object a line."""
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        place = projects.named(connection, project).id
+        known = datasets.named(connection, place, name)
+        for case in datasets.cases(connection, place, known.id, version=number):
+            told: dict[str, Any] = {"dataset": name, **asdict(case)}
+            if whole:
+                told["run"] = datasets.trajectory(
+                    connection, place, known.id, case.key, version=number
+                )
+            _print_line(told)
+
+
+@click.command()
+@stored
+@of_project
+@filtered
+@click.option("--most", type=click.IntRange(1), help="No more than this many, the newest.")
+def export(
+    *, data: Path | None, database_url: str | None, project: str, most: int | None, **wanted: Any
+) -> None:  # fmt: skip
+    """Print whole runs, one JSON object a line."""
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        known = projects.named(connection, project)
+        for run in runs.chosen(
+            connection, known.id, filter_of(**wanted), cohort_keys=known.cohort_keys, most=most
+        ):
+            _print_line(run)
+
+
+def _print_line(value: object) -> None:
+    body = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=sorted)  # sets have no order
+    click.echo(body.decode())
