@@ -48,13 +48,17 @@ class Slice:
         """The failure rate of everything else."""
         return Rate.of(self.failures - self.k, self.items - self.n, spread=self.spread)
 
-    def __str__(self) -> str:
+    @property
+    def brief(self) -> str:
+        """How much of the failures, and of everything, it holds."""
         where = ", ".join(f"{key} = {value}" for key, value in self.conditions)
         return (
             f"{where}: {percent(self.k / self.failures)} of failures, "
-            f"{percent(self.n / self.items)} of traffic; fails {self.rate}, "
-            f"the rest {percent(self.rest.share or 0.0)}"
+            f"{percent(self.n / self.items)} of traffic"
         )
+
+    def __str__(self) -> str:
+        return f"{self.brief}; fails {self.rate}, the rest {percent(self.rest.share or 0.0)}"
 
 
 def explain(

@@ -13,6 +13,7 @@ from waypost.plugins import discover
 
 PACKAGE = "evaluators.alerts.channels"
 GROUP = "waypost.channels"
+_AGAIN = "(Sent again: the first sending may have arrived.)"
 _PERMANENT_FROM, _PASSING_FROM = 400, 500
 _PASSING = frozenset({408, 425, 429})
 
@@ -38,10 +39,21 @@ class Notice:
     @property
     def text(self) -> str:
         """The whole message; one that may have arrived already says so."""
-        text = str(self.message["text"])
-        return (
-            f"{text}\n(Sent again: the first sending may have arrived.)" if self.repeated else text
-        )
+        return self._marked(str(self.message["text"]))
+
+    @property
+    def rest(self) -> str:
+        """The message without its title."""
+        return self._marked(str(self.message["text"]).partition("\n")[2])
+
+    @property
+    def body(self) -> str:
+        """What is said about it, without title, links and owner."""
+        said = self.message.get("body")
+        return self.rest if said is None else self._marked(str(said))
+
+    def _marked(self, text: str) -> str:
+        return f"{text}\n{_AGAIN}".lstrip() if self.repeated else text
 
     @property
     def is_over(self) -> bool:
@@ -51,6 +63,11 @@ class Notice:
     def link(self) -> str | None:
         found = self.message.get("links", {}).get("cell")
         return None if found is None else str(found)
+
+    @property
+    def runs(self) -> list[str]:
+        """The addresses of the runs it names."""
+        return [str(link) for link in self.message.get("links", {}).get("traces", ())]
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,8 @@ def _again(rule: Rule, incident: Incident, now: dt.datetime) -> dt.datetime | No
 
 def _kept(incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
     """What the pages show of the last message, and how many cohorts it told of."""
-    return {**incident.detail, "message": dict(body), "told": len(incident.failing)}
+    return {**incident.detail, "message": dict(body), "told": len(incident.failing),
+            "labels": body.get("labels", {})}  # fmt: skip
 
 
 def preview(

@@ -10,16 +10,16 @@ from evaluators.alerts.rules import RATES, Rule
 from waypost import rates
 from waypost.changes import Cause
 from waypost.rates import Rate
+from waypost.slices import Slice
 from waypost.store import explain
 from waypost.store.engine import Connection
-from waypost.store.explain import FirstBad, Items, Since
+from waypost.store.explain import FirstBad, Items
 from waypost.store.incidents import Incident, Member
 from waypost.store.measures import Measure
 from waypost.store.rates import Where, Window
 
 TRACES = 5
 _BEFORE = dt.timedelta(hours=24)
-_WIDE = dt.timedelta(hours=6)
 _NEAR = dt.timedelta(minutes=30)
 Load = Callable[[Window], Items]
 
@@ -31,7 +31,7 @@ class Findings:
     rate: Rate
     since: dt.datetime
     changed: tuple[Cause, ...] = ()
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Slice, ...] = ()
     first_bad: FirstBad | None = None
     traces: tuple[str, ...] = ()
 
@@ -45,22 +45,41 @@ def in_brief(incident: Incident) -> Findings:
 
 def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.datetime) -> Findings:
     """Rate, change, explanation, first bad step and runs of what fails now."""
-    project, since = incident.project_id, incident.since
-    everything = partial(_load, connection, project, rule, where=rule.where)
-    failing = _of_members(connection, project, rule, incident.failing)
-    items = failing(Window(since, now))
-    when = _since_when(connection, incident, (failing, everything), now)
+    project = incident.project_id
+    load = _of_members(connection, project, rule, incident.failing)
+    since, changed = _since_when(connection, incident, load(Window(incident.since - _BEFORE, now)))
+    items = load(Window(since, now))
+    everything = _load(connection, project, rule, Window(since, now), where=rule.where)
     traces = list(dict.fromkeys(
         t for t, bad in zip(reversed(items.traces), reversed(items.failed), strict=True) if bad
     ))  # fmt: skip
     return Findings(
         rate=_rate(items, by_session=rule.is_of_people),
-        since=since if when.point is None else when.point.at,
-        changed=when.causes,
-        reasons=tuple(str(s) for s in explain.why(everything(Window(since, now)), most=2)),
-        first_bad=explain.first_bad_step(connection, project, traces, since - _BEFORE),
+        since=since,
+        changed=changed,
+        reasons=tuple(explain.why(everything, most=2)),
+        first_bad=explain.first_bad_step(
+            connection, project, traces, since - _BEFORE, evaluator=rule.evaluator,
+            of_errors=rule.rate == "errors",
+        ),
         traces=tuple(traces[:TRACES]),
-    )
+    )  # fmt: skip
+
+
+def _since_when(
+    connection: Connection, incident: Incident, items: Items
+) -> tuple[dt.datetime, tuple[Cause, ...]]:
+    """The change in these cohorts; those that are new fail since they came."""
+    found = explain.since_when(connection, incident.project_id, items)
+    if found.point is not None:
+        return found.point.at, found.causes
+    since = incident.since
+    if items.times and items.times[0] > incident.since - _BEFORE + _NEAR:
+        since = min(since, items.times[0])
+    seen = explain.first_seen(connection, incident.project_id, Window(since - _NEAR, since + _NEAR))
+    own = {value for member in incident.failing for value in member.label}
+    known = sorted(seen.items(), key=lambda one: (one[0][2] not in own, one[1]))
+    return since, tuple(Cause(*v, at, 0.0, None, None) for v, at in known[:TRACES])
 
 
 def _of_members(
@@ -91,20 +110,6 @@ def _load(
     return explain.of_runs(
         connection, project_id, window, int(measure), where=where, over=rule.over
     )
-
-
-def _since_when(
-    connection: Connection, incident: Incident, scopes: tuple[Load, Load], now: dt.datetime
-) -> Since:
-    """The change in the cohort itself; one that is new has none, then in all that is watched."""
-    for load, before in zip(scopes, (_BEFORE, _WIDE), strict=True):
-        items = load(Window(incident.since - before, now))
-        found = explain.since_when(connection, incident.project_id, items)
-        if found.point is not None:
-            return found
-    near = Window(incident.since - _NEAR, incident.since + _NEAR)
-    seen = explain.first_seen(connection, incident.project_id, near)
-    return Since(None, tuple(Cause(*v, at, 0.0, None, None) for v, at in seen.items())[:TRACES])
 
 
 def _rate(items: Items, *, by_session: bool) -> Rate:
@@ -139,7 +144,7 @@ def as_json(told: Findings) -> Mapping[str, object]:
              "first_at": c.first_at.isoformat()}
             for c in told.changed
         ],
-        "explanation": list(told.reasons),
+        "explanation": [str(reason) for reason in told.reasons],
         "first_bad_step": None if bad is None else {
             "step": bad.step, "kind": bad.kind, "tool": bad.tool, "runs": bad.runs, "of": bad.of,
         },

@@ -116,7 +116,9 @@ def title(rule: Rule, incident: Incident) -> str:
         said = f"No data: {what}"
     elif rule.evaluator is not None:
         above = "" if rule.level is None else f" above {percent(rule.level)}"
-        said = f"{rule.subject[:1].upper()}{rule.subject[1:]}{above}"
+        # The name of an evaluator that is written like one stays as it is.
+        first = rule.subject[:1] if "_" in rule.evaluator else rule.subject[:1].upper()
+        said = f"{first}{rule.subject[1:]}{above}"
     elif rule.level is not None:
         said = f"More than {percent(rule.level)} of {rule.unit} {rule.verb}"
     else:
@@ -155,11 +157,13 @@ def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.dateti
         names = [named(dict(zip(rule.by, m.label, strict=True))) for m in members[:_COHORTS]]
         more = len(members) - len(names)
         lines.append("Cohorts: " + "; ".join(names) + (f"; and {more} more" if more else ""))
-    lines += [f"Why: {reason}." for reason in told.reasons]
+    lines += [f"Why: {reason.brief}." for reason in told.reasons]
     if told.first_bad is not None:
         bad = told.first_bad
         what = f"{bad.kind} {bad.tool}" if bad.tool else bad.kind
-        lines.append(f"First bad step is usually step {bad.step}, {what} ({bad.runs} of {bad.of}).")
+        lines.append(
+            f"First bad step is usually step {bad.step}, {what} ({bad.runs} of {bad.of} runs)."
+        )
     return lines
 
 

@@ -14,6 +14,7 @@ from evaluators.alerts.watch import read
 from waypost.errors import ChannelFailed, NotFound
 from waypost.outgoing import Outgoing
 from waypost.previews import Fired
+from waypost.rates import percent
 from waypost.settings import Settings
 from waypost.store import alerts, incidents
 from waypost.store.engine import Connection
@@ -89,11 +90,15 @@ def send_test(settings: Settings, rule: Rule, *, now: dt.datetime) -> dict[str, 
 def _test_notice(rule: Rule, now: dt.datetime) -> Notice:
     key = f"waypost-test-{int(now.timestamp())}"
     title = f"Test of alert rule {rule.name}: nothing is wrong"
+    limit = "than usual" if rule.level is None else f"than {percent(rule.level)}"
+    said = f"It would tell when more {rule.subject} {limit}."
+    if rule.evaluator is not None:
+        said = f"It would tell when {rule.subject} more {limit}."
     message: dict[str, Any] = {
         "schema": 1, "status": "open", "mode": "test", "project": rule.project,
         "rule": rule.name, "severity": "info", "owner": rule.owner, "what": rule.subject,
         "where": dict(rule.where), "opened_at": now.isoformat(), "links": {}, "title": title,
-        "text": f"{title}.\nIt would tell when {rule.subject}.",
+        "body": said, "text": f"{title}\n{said}",
     }  # fmt: skip
     return Notice(key, key, "test", message)
 

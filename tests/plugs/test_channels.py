@@ -25,7 +25,10 @@ MESSAGE: dict[str, Any] = {
     "rule": "groundedness", "severity": "critical", "owner": "support team",
     "what": "groundedness fails", "where": {"prompt_version": "v15", "model.name": "haiku"},
     "opened_at": "2026-11-20T14:41:00+00:00", "resolved_at": None,
-    "links": {"cell": "https://waypost.example/?evaluator=groundedness"},
+    "labels": {"severity": "critical", "prompt_version": "v15", "model.name": "haiku"},
+    "links": {"cell": "https://waypost.example/?evaluator=groundedness",
+              "traces": ["https://waypost.example/t/aa?project=a&b=1"]},
+    "body": "34 % of 212 verdicts (interval 28–41 %), it was 4 %.\n<!here> *bold*",
     "title": "Groundedness fails in v15 <!channel> & \r\nBcc: x@example.com",
     "text": "Groundedness fails in v15\n34 % of 212 (interval 28–41 %), it was 4 %.\nOwner: x",
 }  # fmt: skip
@@ -158,15 +161,51 @@ def test_alertmanager_gets_the_same_labels_twice_and_an_end(receiver: Receiver) 
     assert receiver.got[0][0] == "/api/v2/alerts"
     assert first["labels"] == second["labels"]
     assert first["labels"]["cohort_model_name"] == "haiku"
-    assert "endsAt" not in first
-    assert second["endsAt"]
+    assert first["startsAt"] < second["endsAt"] == ENDED["resolved_at"] < first["endsAt"]
+
+
+def test_alertmanager_knows_an_incident_again_that_has_grown(receiver: Receiver) -> None:
+    wider = Notice("k", "waypost-incident-7", "still", {**MESSAGE, "where": {}})
+    for notice in (NOTICE, wider):
+        send(notice, target_of("alertmanager", receiver))
+    (first,), (second,) = (json.loads(body) for _, _, body in receiver.got)
+    assert first["labels"] == second["labels"]
 
 
 def test_slack_does_not_read_markup_in_a_message(receiver: Receiver) -> None:
     send(NOTICE, target_of("slack", receiver))
     found = json.loads(receiver.got[0][2])
     assert "<!channel>" not in found["text"]
-    assert {b["text"]["type"] for b in found["blocks"] if "text" in b} == {"plain_text"}
+    texts = [b["text"] for b in found["blocks"] if "text" in b]
+    marked = [t for t in texts if t["type"] == "mrkdwn"]
+    assert [t["text"] for t in marked] == ["<https://waypost.example/t/aa?project=a&amp;b=1|run 1>"]
+    assert marked[0]["verbatim"] is True
+    assert any("<!here>" in t["text"] for t in texts if t["type"] == "plain_text")
+
+
+def test_slack_takes_a_message_of_any_length(receiver: Receiver) -> None:
+    long = {**MESSAGE, "title": "t" * 4000, "body": "b" * 9000}
+    send(Notice("k", "t", "opened", long), target_of("slack", receiver))
+    header, section, *_ = json.loads(receiver.got[0][2])["blocks"]
+    assert len(header["text"]["text"]) == 150
+    assert len(section["text"]["text"]) <= 3000
+
+
+def test_pagerduty_gets_an_event_of_its_own_kind(receiver: Receiver) -> None:
+    send(NOTICE, target_of("pagerduty", receiver))
+    event = json.loads(receiver.got[0][2])
+    assert set(event) == {"routing_key", "event_action", "dedup_key", "client", "payload", "links"}
+    assert set(event["payload"]) >= {"summary", "source", "severity"}
+    assert event["payload"]["severity"] in ("critical", "error", "warning", "info")
+    assert [link["text"] for link in event["links"]] == ["Dashboard", "Run 1"]
+
+
+def test_a_message_that_may_have_arrived_says_so_on_every_channel(receiver: Receiver) -> None:
+    again = Notice(NOTICE.key, NOTICE.thread, "opened", MESSAGE, repeated=True)
+    names = ("slack", "pagerduty", "alertmanager", "apprise")
+    for name in names:
+        send(again, target_of(name, receiver))
+    assert all("Sent again" in body.decode() for _, _, body in receiver.got)
 
 
 class Mailbox:

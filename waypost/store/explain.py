@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 
 from waypost import slices
 from waypost.changes import Cause, ChangePoint, Version, causes, change_point
+from waypost.records import Status
 from waypost.slices import Slice
 from waypost.store import cohorts
-from waypost.store.codec import KINDS
+from waypost.store.codec import KINDS, STATUS_CODE
 from waypost.store.rates import Where, Window, asked
 from waypost.store.rows import span_text
 
@@ -169,24 +170,26 @@ def of_runs(
 
 
 def first_bad_step(
-    connection: Connection, project_id: int, traces: Sequence[str], since: dt.datetime
+    connection: Connection,
+    project_id: int,
+    traces: Sequence[str],
+    since: dt.datetime,
+    *,
+    evaluator: str | None = None,
+    of_errors: bool = False,
 ) -> FirstBad | None:
-    """Of these failing runs, the step that is most often the first bad one."""
+    """Of these failing runs, the step that is most often the first bad one.
+
+    That is the first step `evaluator` failed, or with `of_errors` the first with an error; where
+    there is none, the first that any evaluator failed.
+    """
     rows = connection.execute(
-        sa.text("""
-            select t.first_bad_step as number, s.kind, s.tool, count(*) as runs
-            from trajectory t
-            cross join lateral (
-              select kind, tool from step s
-              where s.project_id = t.project_id and s.trace_id = t.trace_id
-                and s.started_at >= t.first_at and s.kind = any(:kinds)
-              order by s.started_at offset greatest(t.first_bad_step - 1, 0) limit 1) as s
-            where t.project_id = :project_id and t.trace_id = any(cast(:traces as uuid[]))
-              and t.day >= :day and t.first_bad_step is not null
-            group by 1, 2, 3 order by runs desc, 1 limit 20"""),
+        _FIRST_BAD,
         {
             "project_id": project_id, "traces": list(traces)[:500], "day": since.date(),
             "kinds": [code for code, kind in enumerate(KINDS) if kind.is_step],
+            "evaluator": evaluator, "of_errors": of_errors,
+            "errors": STATUS_CODE[Status.ERROR],
         },
     ).all()  # fmt: skip
     if not rows:
@@ -195,6 +198,46 @@ def first_bad_step(
     return FirstBad(
         best.number, str(KINDS[best.kind]), best.tool, best.runs, sum(r.runs for r in rows)
     )
+
+
+_FIRST_BAD = sa.text("""
+    with run as (
+      select trace_id, first_at, first_bad_step from trajectory
+      where project_id = :project_id and trace_id = any(cast(:traces as uuid[])) and day >= :day
+        and steps > 0
+    ),
+    own as (
+      select distinct on (b.trace_id) b.trace_id, b.started_at
+      from (
+        select s.trace_id, s.started_at
+        from score s join evaluator e on e.id = s.evaluator_id
+        where s.project_id = :project_id and s.trace_id = any(cast(:traces as uuid[]))
+          and s.started_at >= :day and s.outcome = 0 and s.counts and s.span_id <> 0
+          and e.name = :evaluator
+        union all
+        select trace_id, started_at from step
+        where :of_errors and project_id = :project_id
+          and trace_id = any(cast(:traces as uuid[])) and started_at >= :day
+          and status = :errors and kind = any(:kinds)) as b
+      order by b.trace_id, b.started_at
+    ),
+    bad as (
+      select r.trace_id, r.first_at, case when own.trace_id is null then r.first_bad_step else (
+          select count(*) from step s
+          where s.project_id = :project_id and s.trace_id = r.trace_id
+            and s.started_at >= r.first_at and s.started_at <= own.started_at
+            and s.kind = any(:kinds)) end as number
+      from run r left join own using (trace_id)
+    )
+    select bad.number, s.kind, s.tool, count(*) as runs
+    from bad
+    cross join lateral (
+      select kind, tool from step s
+      where s.project_id = :project_id and s.trace_id = bad.trace_id
+        and s.started_at >= bad.first_at and s.kind = any(:kinds)
+      order by s.started_at offset greatest(bad.number - 1, 0) limit 1) as s
+    where bad.number is not null
+    group by 1, 2, 3 order by runs desc, 1 limit 20""")
 
 
 def _items(connection: Connection, project_id: int, rows: Sequence[Any]) -> Items:

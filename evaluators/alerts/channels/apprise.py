@@ -28,5 +28,7 @@ def apprise(notice: Notice, target: Target, out: Outgoing) -> None:
             raise ChannelFailed(str(error)) from error
     service.redirects = False
     kind = "success" if notice.is_over else _TYPES.get(str(notice.message.get("severity")), "info")
-    if not service.notify(body=notice.text, title=notice.title, notify_type=NotifyType(kind)):
+    if not service.notify(
+        body=notice.rest or notice.title, title=notice.title, notify_type=NotifyType(kind)
+    ):
         raise ChannelFailed(f"Apprise could not deliver through channel {target.name!r}.")

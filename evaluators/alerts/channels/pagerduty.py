@@ -21,8 +21,11 @@ def pagerduty(notice: Notice, target: Target, out: Outgoing) -> None:
             "source": str(notice.message.get("project", "waypost")),
             "severity": str(notice.message.get("severity", "warning")),
             "component": str(notice.message.get("rule", "")),
-            "custom_details": {"text": notice.text, "where": notice.message.get("where", {})},
+            "custom_details": {"text": notice.rest, "where": notice.message.get("where", {})},
         },
-        "links": [{"href": notice.link, "text": "Dashboard"}] if notice.link else [],
+        "links": [
+            *([{"href": notice.link, "text": "Dashboard"}] if notice.link else []),
+            *({"href": run, "text": f"Run {n}"} for n, run in enumerate(notice.runs, 1)),
+        ],
     }
     post(out, target.get("url") or _URL, orjson.dumps(body))
