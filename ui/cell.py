@@ -28,8 +28,7 @@ def draw(here: Place, one: Compared) -> None:
     """The detail below the grid."""
     where = where_of(here, one)
     st.divider()
-    name = words.one_line(one.evaluator, 60)
-    text.heading(f"{words.cohort(one.values)} × {name}", key="cell")
+    text.heading(f"{words.judge(one.evaluator)} in {words.cohort(one.values)}", key="cell")
     points = data.series(here, one.evaluator, where, back=_BACK)
     since = here.window().since
     usual = _usual(points, since)

@@ -260,10 +260,19 @@ class Wanted:
     text: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of runs, with who failed and who reviewed each."""
+
+    rows: list[traces.Summary]
+    failing: Mapping[str, list[str]]
+    reviewers: Mapping[str, list[str]]
+
+
 @kept
 def _page(
     _key: str, place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, most: int
-) -> list[traces.Summary]:
+) -> Listed:
     window = place.window()
     where = {**place.where, **dict(wanted.where)}
     with reading() as connection:
@@ -279,7 +288,12 @@ def _page(
             agent=wanted.agent, session=wanted.session, user=wanted.user, status=wanted.status,
             tool=wanted.tool, text=wanted.text,
         )  # fmt: skip
-        return traces.page(connection, place.project.id, asked, after=after, most=most)
+        rows = traces.page(connection, place.project.id, asked, after=after, most=most)
+        return Listed(
+            rows,
+            traces.failing(connection, place.project.id, rows),
+            reviews.reviewers(connection, place.project.id, [row.trace_id for row in rows]),
+        )
 
 
 def page(
@@ -288,7 +302,7 @@ def page(
     *,
     after: tuple[dt.datetime, str] | None = None,
     most: int = 100,
-) -> list[traces.Summary]:
+) -> Listed:
     """A page of runs, newest first."""
     return _page(_url(), place, wanted, after, most)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import orjson
 
+from ui import words
 from ui.outline import Judged, label_of
 from waypost.records import Evidence, Json, Kind, Message, Step, Trajectory
 from waypost.store.scores import StoredScore
@@ -158,6 +159,7 @@ def _judge(stored: StoredScore) -> Json:
     score = stored.score
     return {
         "evaluator": score.evaluator,
+        "title": words.judge(score.evaluator),
         "version": score.version,
         "source": score.source,
         "by": score.by,

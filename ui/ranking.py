@@ -42,18 +42,31 @@ def is_judge(evaluator: str) -> bool:
     return not evaluator.startswith(PREFIX)
 
 
-def grid(found: Sequence[Compared]) -> tuple[list[Row], list[str]]:
-    """Rows by cohort and the evaluators by name, people's verdicts left out."""
+def grid(
+    found: Sequence[Compared], findings: Sequence["Finding"] = ()
+) -> tuple[list[Row], list[str]]:
+    """Rows by cohort and evaluators, worst first; without people and who never judged."""
     rows: dict[tuple[str, ...], dict[str, Compared]] = {}
     values: dict[tuple[str, ...], Mapping[str, str]] = {}
+    worst: dict[str, float] = {f.cell.evaluator: 1 + f.against.low for f in reversed(findings)}
     for one in found:
-        if is_judge(one.evaluator):
+        if is_judge(one.evaluator) and one.change.after.n:
             key = tuple(one.values.values())
             rows.setdefault(key, {})[one.evaluator] = one
             values[key] = one.values
+            worst[one.evaluator] = max(worst.get(one.evaluator, 0.0), one.change.after.low)
     made = [Row(values[key], cells) for key, cells in rows.items()]
-    evaluators = sorted({e for row in made for e in row.cells})
-    return made, evaluators
+    return made, sorted(worst, key=lambda name: (-worst[name], name))
+
+
+def telling(rows: Sequence[Row], evaluators: Sequence[str]) -> list[str]:
+    """The evaluators that found any failure, now or in the window before."""
+
+    def fails(name: str) -> bool:
+        cells = (row.cells[name].change for row in rows if name in row.cells)
+        return any(c.after.k or c.before.k for c in cells)
+
+    return [name for name in evaluators if fails(name)]
 
 
 ORDERS = {
@@ -76,7 +89,7 @@ class Finding:
         """What fails where, how much, since when, and what it was."""
         base, began = self.against.before, f", since {since}" if since else ""
         was = "elsewhere" if self.is_new else "was"
-        where, name = words.cohort(self.cell.values), words.one_line(self.cell.evaluator, 60)
+        where, name = words.cohort(self.cell.values), words.judge(self.cell.evaluator)
         share = percent(base.share or 0.0)
         return (
             f"{name} is failing in {where}: {words.rate(self.against.after)}{began} ({was} {share})"
@@ -129,14 +142,10 @@ def all_well(found: Sequence[Compared]) -> str:
 
 
 def shown(change_mode: bool, one: Compared) -> str:
-    """The text in a cell of the grid."""
-    after = one.change.after
-    if not change_mode or one.change.difference is None:
-        share = after.share
-        text = "–" if share is None else f"{share * 100:.0f} %"
-    else:
-        text = f"{one.change.difference * 100:+.0f}"
-    return text if after.n >= FEW else f"({text})"
+    """The text in a cell of the grid: a rate, or how many points it moved."""
+    if change_mode and one.change.difference is not None:
+        return f"{one.change.difference * 100:+.0f}"
+    return f"{(one.change.after.share or 0.0) * 100:.0f} %"
 
 
 def table(rows: Sequence[Row], evaluators: Sequence[str]) -> list[dict[str, object]]:

@@ -20,6 +20,7 @@ from ui.runs import Runs
 from ui.signin import SignIn
 from ui.users import read_users
 from waypost.errors import BadSetting
+from waypost.rates import Rate, change
 from waypost.settings import Settings
 
 SCRIPT: Final = Path(__file__).with_name("main.py")
@@ -94,10 +95,10 @@ def show_fault(error: Exception) -> bool:
 @asynccontextmanager
 async def _warm(_app: App) -> AsyncIterator[None]:
     """Import at the start what the first page would wait for."""
-    import altair as alt
     import pandas as pd
 
     from ui.screen import every
 
-    log.info("%d screens, %s, %s", len(every()), alt.__name__, pd.__name__)
+    few, many = Rate.of(1, 40), Rate.of(9, 40)
+    log.info("%d screens, %s, %s", len(every()), pd.__name__, change(few, many).is_worse)
     yield

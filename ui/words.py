@@ -10,6 +10,8 @@ import streamlit as st
 from waypost.rates import Rate, percent
 
 _SHARED = ("agent", "environment", "route")
+_CODE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ACRONYMS = frozenset({"api", "html", "http", "id", "json", "llm", "pii", "rag", "sql", "url"})
 _UNSAFE = re.compile(r"[^\w .@/+=%–-]")
 
 
@@ -23,6 +25,16 @@ def one_line(text: str, longest: int = 200) -> str:
     """The beginning of a text on one line, without control or direction-changing characters."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def judge(name: str) -> str:
+    """An evaluator's name as a heading: `pii_leak` is PII leak; a name with capitals stays."""
+    plain = name.removeprefix("review:")
+    if not _CODE_NAME.fullmatch(plain):
+        return one_line(name, 60)
+    said = " ".join(w.upper() if w in _ACRONYMS else w for w in plain.split("_"))
+    said = said[0].upper() + said[1:]
+    return one_line(said if plain == name else f"{said}, by people", 60)
 
 
 def cohort(values: Mapping[str, str | None]) -> str:

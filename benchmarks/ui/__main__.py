@@ -28,7 +28,7 @@ from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
 
-GRID = '[data-testid="stVegaLiteChart"] svg .mark-rect path'
+GRID = "td[data-r]"
 BUDGETS = {
     "home, warm, to painted heatmap": 1.0,
     "change window": 0.3,

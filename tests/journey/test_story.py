@@ -109,17 +109,17 @@ def test_from_the_agent_to_a_case_in_a_dataset(
 def see_the_cohort(page: Page, up: Up, told: dict[str, Any]) -> None:
     page.goto(f"http://127.0.0.1:{up.ports['ui']}")
     expect(
-        page.get_by_text("groundedness is failing in v15 · claude-haiku-4-5 · eu")
+        page.get_by_text("Groundedness is failing in v15 · claude-haiku-4-5 · eu")
     ).to_be_visible(timeout=60_000)
     page.goto(told["links"]["cell"])
-    expect(page.get_by_text("v15 · claude-haiku-4-5 · eu × groundedness")).to_be_visible()
+    expect(page.get_by_text("Groundedness in v15 · claude-haiku-4-5 · eu")).to_be_visible()
 
 
 def judge_the_first_bad_step(page: Page, up: Up, told: dict[str, Any]) -> None:
     assert told["first_bad_step"]["step"] > 1
     page.goto(told["links"]["traces"][0])
     expect(page.get_by_text("went wrong first")).to_be_visible()
-    page.get_by_role("button", name="disagree with groundedness").click()
+    page.get_by_role("button", name="disagree with Groundedness").click()
     for _ in range(100):
         found = stored(up, "select count(*) from score s join evaluator e on e.id = evaluator_id"
                            " where e.source = 'human' and e.name like '%groundedness'")  # fmt: skip

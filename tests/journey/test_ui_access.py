@@ -55,7 +55,7 @@ def test_the_first_sentence_is_reached_and_read_without_a_mouse(page: Page, site
     wait_step(page, "501 / 1000")
     said = page.locator('[role="status"]', has_text="step 501 of 1000")
     expect(said.first).to_be_attached()
-    assert "failed goal" in (said.first.text_content() or "")
+    assert "failed Goal" in (said.first.text_content() or "")
 
 
 def test_the_page_fits_a_narrow_screen(page: Page, site: Site) -> None:

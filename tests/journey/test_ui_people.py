@@ -29,20 +29,20 @@ def press(page: Page, key: str) -> None:
 def test_a_queue_is_worked_off_by_keyboard_alone(page: Page, site: Site) -> None:
     before = len(reviews(site))
     page.goto(f"{site.url}/review?evaluator=groundedness")
-    expect(page.get_by_text("Does it pass groundedness?")).to_be_visible()
+    expect(page.get_by_text("Does it pass Groundedness?")).to_be_visible()
     assert "supported by any retrieved" not in page.content()
     press(page, "d")
     expect(page.get_by_text("You said failed.")).to_be_visible()
     press(page, "a")
     expect(page.get_by_text("You said passed.")).to_be_visible()
     press(page, "s")
-    expect(page.get_by_text("Does it pass groundedness?")).to_be_visible()
+    expect(page.get_by_text("Does it pass Groundedness?")).to_be_visible()
     assert [e for _, e in reviews(site)[before:]] == ["groundedness"] * 2
 
 
 def test_agreement_stands_on_the_evaluators_screen(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/review?evaluator=tool_scope")
-    expect(page.get_by_text("Does it pass tool_scope?")).to_be_visible()
+    expect(page.get_by_text("Does it pass Tool scope?")).to_be_visible()
     press(page, "a")
     expect(page.get_by_text("You said passed.")).to_be_visible()
     page.goto(f"{site.url}/evaluators")
@@ -109,7 +109,7 @@ def test_a_viewer_looks_and_a_reviewer_judges_until_the_role_changes(
 ) -> None:
     page = browser.new_page()
     sign_in(page, guarded, "ana")
-    expect(page.get_by_text("Does it pass hallucination?")).to_be_visible()
+    expect(page.get_by_text("Does it pass Hallucination?")).to_be_visible()
     (cookie,) = [c for c in page.context.cookies() if c["name"] == "waypost_session"]
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"

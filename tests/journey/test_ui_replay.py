@@ -121,7 +121,7 @@ def test_a_verdict_given_in_the_replay_is_kept(page: Page, site: Site) -> None:
     wait_step(page, "501 / 1000")
     replay(page, "root.querySelector('.list').focus()")
     page.keyboard.press("a")
-    until(page, "root.querySelector('.pane').textContent.includes('review:goal')")
+    until(page, "root.querySelector('.pane').textContent.includes('Goal, by people')")
     assert "step=501" in location(page)
 
 

@@ -6,21 +6,22 @@ from playwright.sync_api import Page, expect
 
 from tests.journey.conftest import Site, choose_row, location, until, wait_step
 
-CELL = '[data-testid="stVegaLiteChart"] svg'
+CELL = "td[data-r]"
+CHOSEN = "Groundedness in v15 · claude-haiku-4-5 · eu"
 
 
 def open_home(page: Page, site: Site) -> None:
     page.goto(site.url)
     expect(
-        page.get_by_text("groundedness is failing in v15 · claude-haiku-4-5 · eu")
+        page.get_by_text("Groundedness is failing in v15 · claude-haiku-4-5 · eu")
     ).to_be_visible()
     expect(page.locator(CELL).first).to_be_visible()
 
 
 def choose_worst_cell(page: Page) -> None:
     """Click the planted cell: the flagged one that leads the grid."""
-    page.locator(f"{CELL} text", has_text="▲").first.click(force=True)
-    expect(page.get_by_text("v15 · claude-haiku-4-5 · eu × groundedness")).to_be_visible()
+    page.locator(CELL, has_text="▲").first.click()
+    expect(page.get_by_text(CHOSEN, exact=True)).to_be_visible()
 
 
 def test_the_first_sentence_names_the_failing_cohort(page: Page, site: Site) -> None:
@@ -41,10 +42,26 @@ def test_a_cell_its_reasons_its_runs_and_one_of_them_in_four_clicks(page: Page, 
     assert "evaluator=groundedness" in location(page)
     expect(page.get_by_text("Newest failing runs")).to_be_visible()
     page.get_by_role("button", name=re.compile(r"^All \d")).click()
-    expect(page.get_by_text("failed by groundedness")).to_be_visible()
+    expect(page.get_by_text("failed by Groundedness")).to_be_visible()
     choose_row(page)
     expect(page.get_by_text("went wrong first")).to_be_visible()
     page.wait_for_function("location.search.includes('step=')")
+
+
+def test_the_grid_is_walked_and_chosen_by_keys(page: Page, site: Site) -> None:
+    open_home(page, site)
+    page.locator(CELL).first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("td.chosen")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_text(CHOSEN, exact=True)).to_be_visible()
+
+
+def test_a_cell_says_its_rate_its_interval_and_its_n(page: Page, site: Site) -> None:
+    open_home(page, site)
+    shown = page.locator(CELL, has_text="▲").first
+    assert re.fullmatch(r"\d+ % ▲\d+–\d+ % of [\d,]+", shown.inner_text().replace("\n", ""))
+    assert "surely worse than usual" in (shown.get_attribute("aria-label") or "")
 
 
 def test_back_and_forward_keep_the_filter(page: Page, site: Site) -> None:
@@ -65,7 +82,7 @@ def test_a_link_to_a_cell_opens_it(page: Page, site: Site) -> None:
         f"{site.url}/cohorts?by=prompt_version,model,region&k.prompt_version=v15"
         "&k.model=claude-haiku-4-5&k.region=eu&evaluator=groundedness"
     )
-    expect(page.get_by_text("v15 · claude-haiku-4-5 · eu × groundedness")).to_be_visible()
+    expect(page.get_by_text(CHOSEN, exact=True)).to_be_visible()
     expect(page.get_by_text("Newest failing runs")).to_be_visible()
 
 

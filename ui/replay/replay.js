@@ -307,7 +307,7 @@ class Replay {
       evaluator: judge ? judge.evaluator : null, version: judge ? judge.version : null,
       outcome: judge ? judge.outcome : null,
     });
-    this.say(`${outcome === "agree" ? "Agreed" : "Disagreed"}${judge ? ` with ${judge.evaluator}` : ""} on step ${step.n}.`);
+    this.say(`${outcome === "agree" ? "Agreed" : "Disagreed"}${judge ? ` with ${judge.title}` : ""} on step ${step.n}.`);
   }
 
   fold() {
@@ -371,8 +371,9 @@ class Replay {
   drawTicks() {
     const drawn = document.createDocumentFragment();
     const all = Math.max(1, this.rows.length);
+    const isShort = all * ROW <= this.list.clientHeight; // ticks stand for places on the scroll bar
     for (const [numbers, kind] of [[this.failing, "f"], [this.found, "s"]]) {
-      for (const n of numbers.slice(0, 400)) {
+      for (const n of isShort ? [] : numbers.slice(0, 400)) {
         const tick = el("span", `tick ${kind}`);
         tick.style.top = `${(100 * (n - 0.5)) / all}%`;
         drawn.append(tick);

@@ -65,30 +65,37 @@ function judges(step, can, onVerdict) {
   const part = el("section", "block judges");
   part.append(el("h3", "", "Judges"));
   const passed = step.judges.filter((j) => j.outcome === "passed");
-  const others = step.judges.filter((j) => j.outcome !== "passed");
+  const silent = step.judges.filter((j) => j.outcome === "abstained");
+  const others = step.judges.filter((j) => j.outcome !== "passed" && j.outcome !== "abstained");
   others.sort((a, b) => (a.outcome === "failed" ? 0 : 1) - (b.outcome === "failed" ? 0 : 1));
   for (const judge of others) part.append(verdict(step, judge, can, onVerdict));
-  if (passed.length === 0) return part;
-  const names = oneLine(passed.map((j) => j.evaluator).join(", "), 110);
-  part.append(folded(`✓ ${passed.length} passed: ${names}`, () => {
-    const box = el("div");
-    for (const judge of passed) box.append(verdict(step, judge, can, onVerdict));
-    return box;
-  }, others.length === 0 && passed.length === 1));
+  foldedJudges(part, "–", "gave no verdict", silent, (judge) => verdict(step, judge, can, onVerdict));
+  foldedJudges(part, "✓", "passed", passed, (judge) => verdict(step, judge, can, onVerdict),
+    others.length === 0 && passed.length === 1);
   return part;
+}
+
+function foldedJudges(part, mark, what, judges, draw, open = false) {
+  if (judges.length === 0) return;
+  const names = oneLine(judges.map((j) => j.title).join(", "), 110);
+  part.append(folded(`${mark} ${judges.length} ${what}: ${names}`, () => {
+    const box = el("div");
+    box.append(...judges.map(draw));
+    return box;
+  }, open));
 }
 
 function verdict(step, judge, can, onVerdict) {
   const [mark, tone] = VERDICTS[judge.outcome] ?? VERDICTS.noted;
   const box = el("div", `verdict ${tone}`);
   const line = el("div", "verdict-line");
-  line.append(el("span", "mark", mark), el("strong", "", judge.evaluator));
+  line.append(el("span", "mark", mark), el("strong", "", judge.title));
   line.append(el("span", `tone ${tone}`, judge.outcome));
   if (judge.value !== null && judge.value !== undefined) {
     line.append(el("span", "number", judge.value.toFixed(2)));
   }
   if (judge.label) line.append(el("span", "tag", judge.label));
-  line.append(el("span", "about", aboutJudge(judge)));
+  line.append(el("span", "about", aboutJudge(judge), { title: `version ${judge.version}` }));
   if (can.review && judge.source !== "human" && judge.outcome !== "noted") {
     line.append(answers(judge, (outcome, note) => onVerdict(judge, outcome, note)));
   }
@@ -104,7 +111,7 @@ function verdict(step, judge, can, onVerdict) {
 }
 
 function aboutJudge(judge) {
-  const parts = [judge.by ? `by ${judge.by}` : judge.source, `v${judge.version}`];
+  const parts = [judge.by ? `by ${judge.by}` : judge.source, `version ${judge.version.split("-")[0]}`];
   if (judge.cost) parts.push(`$${judge.cost.toPrecision(2)}`);
   return parts.join(" · ");
 }
@@ -112,12 +119,12 @@ function aboutJudge(judge) {
 function answers(judge, onAnswer) {
   const box = el("span", "answers");
   const note = el("input", "note", null, {
-    type: "text", placeholder: "note", maxlength: "2000", "aria-label": `Note on ${judge.evaluator}`,
+    type: "text", placeholder: "note", maxlength: "2000", "aria-label": `Note on ${judge.title}`,
   });
   box.append(note);
   for (const [name, title] of [["agree", "a"], ["disagree", "d"]]) {
     const button = el("button", "small", name, {
-      type: "button", title: `${name} (${title})`, "aria-label": `${name} with ${judge.evaluator}`,
+      type: "button", title: `${name} (${title})`, "aria-label": `${name} with ${judge.title}`,
     });
     button.addEventListener("click", () => onAnswer(name, note.value));
     box.append(button);
@@ -126,7 +133,7 @@ function answers(judge, onAnswer) {
 }
 
 export function failedBy(step) {
-  return step.judges.filter((j) => j.outcome === "failed").map((j) => j.evaluator).join(", ");
+  return step.judges.filter((j) => j.outcome === "failed").map((j) => j.title).join(", ");
 }
 
 function header(step, total) {

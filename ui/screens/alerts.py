@@ -42,9 +42,9 @@ def _sentence(incidents: Sequence[Incident], rules: Sequence[StoredRule]) -> Non
     on = sum(r.is_enabled for r in rules)
     if open_now:
         first = open_now[0]
-        more = f" and {len(open_now) - 1} more" if len(open_now) > 1 else ""
+        more = f" (and {len(open_now) - 1} more)" if len(open_now) > 1 else ""
         text.answer(
-            f"▲ {first.rule} is open{more}: {_cohorts(first, rules)}", tone="bad",
+            f"▲ {first.rule}{more}: {_cohorts(first, rules)}", tone="bad",
             detail=f"since {words.clock(first.since)} ({words.ago(first.since)})",
         )  # fmt: skip
     elif rules:
@@ -65,7 +65,7 @@ def _cohorts(incident: Incident, rules: Sequence[StoredRule]) -> str:
 
 def _named(member: Member, incident: Incident, rules: Sequence[StoredRule]) -> str:
     rate = Rate.of(member.k, member.n)
-    share = "" if rate.share is None else f" {percent(rate.share)} of {rate.n:,.0f}"
+    share = "" if rate.share is None else f", {percent(rate.share)} of {rate.n:,.0f}"
     return f"{words.cohort(_values(member.label, incident, rules))}{share}"
 
 
@@ -202,7 +202,7 @@ def _rule_line(rule: StoredRule) -> dict[str, object]:
     return {
         "on": rule.is_enabled,
         "rule": words.one_line(rule.name, 80),
-        "watches": words.one_line(str(body.get("evaluator") or body.get("rate") or ""), 60),
+        "watches": words.judge(str(body.get("evaluator") or body.get("rate") or "")),
         "for each": words.one_line(", ".join(map(str, body.get("by", ()))) or "all runs", 80),
         "fires when": f"above {percent(float(level))}" if level else "worse than usual",
         "at least": body.get("minimum"),
@@ -266,7 +266,7 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
         at = names.index(given) if given in names else 0
         place_of = st.selectbox(
             "Evaluator", range(len(names)), index=at, key="rule_evaluator",
-            format_func=lambda i: words.label(names[i]),
+            format_func=lambda i: words.label(words.judge(names[i])),
         )  # fmt: skip
         evaluator = names[int(place_of or 0)]
         by = st.multiselect(
@@ -305,7 +305,7 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
 
 def _free(evaluator: str, taken: set[str]) -> str:
     """A name for the rule that is not taken."""
-    base = f"{words.one_line(evaluator, 60)} fails"
+    base = f"{words.judge(evaluator)} fails"
     found = [base, *(f"{base} {n}" for n in range(2, 100))]
     return next(n for n in found if n not in taken)
 

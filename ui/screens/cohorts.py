@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from ui import cell, data, frame, go, place, ranking, words
-from ui.export import as_csv
+from ui.export import as_csv, as_json
 from ui.place import Place
 from ui.ranking import Finding, Row
 from ui.screen import screen
 from ui.widgets import empty, text
-from ui.widgets.heatmap import heatmap, picked
+from ui.widgets.grid import grid, picked
 from waypost.links import VALUE, cell_query
 from waypost.store.projects import Project
 from waypost.store.rates import Compared
 
 _KEYS = ("prompt_version", "model", "region")
 _MODES = {"rate": "fail rate", "change": "change to the window before", "values": "two values"}
-_ROWS = 30
+_ROWS = 20
 
 
 @screen("Cohorts", order=10)
@@ -33,9 +33,11 @@ def cohorts() -> None:
         return
     findings = ranking.out_of_line(found)
     _answer(here, found, findings)
-    rows, evaluators = ranking.grid(found)
+    rows, evaluators = ranking.grid(found, findings)
     rows = _controls(here.project, rows, keys, findings)
-    _grid(rows, evaluators, findings)
+    telling = ranking.telling(rows, evaluators)
+    _grid(rows[:_ROWS], telling or evaluators, findings, keys)
+    _legend(rows, [e for e in evaluators if e not in telling] if telling else [])
     _numbers(rows, evaluators)
     chosen = _chosen(found)
     if chosen is not None:
@@ -123,7 +125,7 @@ def _controls(
     if order == next(iter(ranking.ORDERS)):
         worst = {tuple(f.cell.values.values()): f.against.low for f in reversed(findings)}
         rows = sorted(rows, key=lambda row: -worst.get(tuple(row.values.values()), -1.0))
-    return rows[:_ROWS]
+    return rows
 
 
 def _rows_by(project: Project, keys: Sequence[str]) -> None:
@@ -181,7 +183,12 @@ def _side(name: str, title: str, values: Sequence[str]) -> None:
     st.selectbox(title, values, key=slot, on_change=changed, width=170, format_func=words.label)
 
 
-def _grid(rows: Sequence[Row], evaluators: Sequence[str], findings: Sequence[Finding]) -> None:
+def _grid(
+    rows: Sequence[Row],
+    evaluators: Sequence[str],
+    findings: Sequence[Finding],
+    keys: Sequence[str],
+) -> None:
     bad = {(f.cell.evaluator, tuple(f.cell.values.values())) for f in findings}
     marks, chosen = set(), None
     values, evaluator = _where_texts(place.chosen_values()), place.get("evaluator")
@@ -193,20 +200,31 @@ def _grid(rows: Sequence[Row], evaluators: Sequence[str], findings: Sequence[Fin
                 chosen = (r, e)
 
     def choose() -> None:
-        place_of = picked()
-        if place_of is not None and place_of[0] < len(rows):
-            one = rows[place_of[0]].cells.get(evaluators[place_of[1]])
+        at = picked()
+        if at is not None and at[0] < len(rows) and at[1] < len(evaluators):
+            one = rows[at[0]].cells.get(evaluators[at[1]])
             if one is not None:
                 _choose(one)
 
-    heatmap(
-        rows, evaluators, changes=place.get("mode") in ("change", "values"), flagged=marks,
-        chosen=chosen, on_choose=choose,
+    grid(
+        rows, evaluators, corner=words.one_line(" · ".join(keys).replace("_", " "), 60),
+        changes=place.get("mode") in ("change", "values"), flagged=marks, chosen=chosen,
+        on_choose=choose,
     )  # fmt: skip
-    st.caption(
-        "Colour ends at 40 %. ▲ is surely worse than usual. Pale cells in brackets have fewer than "
-        f"{ranking.FEW} verdicts. Choose a cell to see why."
+
+
+def _legend(rows: Sequence[Row], quiet: Sequence[str]) -> None:
+    text.mute(
+        f"▲ surely worse than usual. Hatched: fewer than {ranking.FEW} verdicts. Below each rate "
+        "its interval and n; colour ends at 40 %. Choose a cell to see why.",
+        key="legend",
     )
+    if len(rows) > _ROWS:
+        text.mute(f"{_ROWS} of {len(rows)} cohorts; the table has them all.", key="cut")
+    if quiet:
+        names = ", ".join(words.judge(e) for e in quiet)
+        text.mute(f"No failure found by {words.plural(len(quiet), 'evaluator')}: {names}.",
+                  key="quiet")  # fmt: skip
 
 
 def _where_texts(values: Mapping[str, str | None]) -> dict[str, str]:
@@ -214,13 +232,22 @@ def _where_texts(values: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _numbers(rows: Sequence[Row], evaluators: Sequence[str]) -> None:
+    box = st.expander("The same numbers as a table", key="numbers", on_change="rerun")
+    if not box.open:  # nothing is sent, and no code for tables loaded, before somebody looks
+        return
     lines = ranking.table(rows, evaluators)
-    with st.expander("The same numbers as a table"):
+    with box:
         st.dataframe(
             lines, hide_index=True, alt="Fail rates by cohort and evaluator",
             height=min(36 * (len(lines) + 1) + 4, 400),
         )  # fmt: skip
-        st.download_button("CSV", as_csv(lines), "fail-rates.csv", "text/csv", on_click="ignore")
+        with st.container(horizontal=True):
+            st.download_button(
+                "CSV", as_csv(lines), "fail-rates.csv", "text/csv", on_click="ignore"
+            )
+            st.download_button(
+                "JSON", as_json(lines), "fail-rates.json", "application/json", on_click="ignore"
+            )
 
 
 def _nothing(here: Place) -> None:

@@ -48,7 +48,7 @@ def _choose(one: Judged, left: str, right: str) -> None:
     if right:
         st.info("No run with this id is stored in this project.", icon="ℹ️")
     wanted = data.Wanted(agent=one.run.agent, verdict="pass")
-    rows = [r for r in data.page(frame.here(), wanted) if r.trace_id != left]
+    rows = [r for r in data.page(frame.here(), wanted).rows if r.trace_id != left]
     rows.sort(key=lambda r: _likeness(one, r), reverse=True)
     if not rows:
         text.mute("No run of this agent went well in this window.", key="none")

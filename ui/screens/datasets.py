@@ -69,7 +69,7 @@ def _making(here: Place, known: Sequence[Dataset]) -> None:
 
 def _runs_of_address(here: Place) -> list[str]:
     """The failing runs of the cell or filter in the address, newest first."""
-    return [r.trace_id for r in data.page(here, wanted_of_address(), most=_MOST)]
+    return [r.trace_id for r in data.page(here, wanted_of_address(), most=_MOST).rows]
 
 
 def _form(

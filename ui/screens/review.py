@@ -64,7 +64,9 @@ def _controls(left: int) -> bool:
                 key="left",
             )
         evaluator = place.get("evaluator")
-        if evaluator and st.button("✕ " + words.label(evaluator, 30), help="All evaluators"):
+        if evaluator and st.button(
+            "✕ " + words.label(words.judge(evaluator), 30), help="All evaluators"
+        ):
             place.put(evaluator=None)
             st.rerun()
         shows = st.toggle(
@@ -113,7 +115,7 @@ def _score(judged: Judged, candidate: Candidate, step: Step | None) -> StoredSco
 def _ask(candidate: Candidate, step: Step | None) -> None:
     what = "the whole run" if step is None else f"step {step.number}, {step.kind} {label_of(step)}"
     text.answer(
-        f"Does it pass {words.one_line(candidate.evaluator, 60)}?",
+        f"Does it pass {words.judge(candidate.evaluator)}?",
         detail=f"{what} · {words.clock(candidate.started_at)}",
     )
 
@@ -159,7 +161,7 @@ def _give(candidate: Candidate, given: str) -> None:
     same = "The judge agrees" if outcome is candidate.outcome else "The judge said otherwise"
     value = "" if candidate.value is None else f" with {candidate.value:.2f}"
     st.session_state[TOLD] = (
-        f"You said {outcome}. {same}: {words.one_line(candidate.evaluator, 60)} "
+        f"You said {outcome}. {same}: {words.judge(candidate.evaluator)} "
         f"{candidate.outcome}{value}."
     )
     _next()
@@ -174,7 +176,7 @@ def _next() -> None:
 def _verdict_said(candidate: Candidate, score: StoredScore) -> str:
     value = "" if score.score.value is None else f" {score.score.value:.2f}"
     why = score.score.explanation or "no reason given"
-    return f"{candidate.evaluator}: {candidate.outcome}{value}. {why}"
+    return f"{words.judge(candidate.evaluator)}: {candidate.outcome}{value}. {why}"
 
 
 def _content(judged: Judged, step: Step | None) -> None:

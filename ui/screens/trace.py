@@ -123,7 +123,7 @@ def _verdict(judged: Judged) -> str:
         {s.score.evaluator for s in judged.scores(run.steps[first - 1]) if s.score.is_failed}
     )
     failing = len(judged.failing)
-    why = ", ".join(words.one_line(n, 60) for n in names) or "an error"
+    why = ", ".join(words.judge(n) for n in names) or "an error"
     more = f" {failing} steps failed in all." if failing > 1 else ""
     return f"Step {first} went wrong first: {why}.{more}"
 

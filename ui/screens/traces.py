@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from ui import data, frame, go, place, words
-from ui.data import Wanted
+from ui.data import Listed, Wanted
 from ui.export import as_csv, as_json
 from ui.place import Place
 from ui.screen import screen
@@ -18,6 +18,7 @@ from waypost.links import VALUE
 from waypost.store.traces import Summary
 
 _PAGE = 100
+_SHORT = 8
 _PLAIN = ("evaluator", "verdict", "agent", "session", "user", "status", "tool", "text")
 _TITLES = {"text": "name contains", "user": "user", "session": "session", "tool": "tool"}
 
@@ -29,13 +30,13 @@ def traces() -> None:
     wanted = wanted_of_address()
     _filters(wanted)
     after = _after()
-    rows = data.page(here, wanted, after=after, most=_PAGE)
-    if not rows:
+    listed = data.page(here, wanted, after=after, most=_PAGE)
+    if not listed.rows:
         _nothing(here, wanted)
         return
-    _sentence(here, wanted, rows, after)
-    _table(here, rows)
-    _pages(rows, after)
+    _sentence(here, wanted, listed.rows, after)
+    _table(here, listed)
+    _pages(listed, after)
 
 
 def wanted_of_address() -> Wanted:
@@ -87,7 +88,7 @@ def _chips(wanted: Wanted) -> None:
     """The filters that came with a link, each with a way to take it out."""
     chosen = [(VALUE + k, f"{k} is {v or 'not set'}") for k, v in wanted.where]
     if wanted.evaluator:
-        chosen.append(("evaluator", f"failed by {wanted.evaluator}"))
+        chosen.append(("evaluator", f"failed by {words.judge(wanted.evaluator)}"))
     if not chosen:
         return
     with st.container(horizontal=True, key="chips", vertical_alignment="center"):
@@ -106,7 +107,7 @@ def _sentence(
     more = "the newest " if len(rows) == _PAGE and after is None else ""
     older = "older " if after is not None else ""
     noun = words.plural(len(rows), f"{older}run")
-    by = f" by {wanted.evaluator}" if wanted.evaluator else ""
+    by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
     text.mute(
         f"{more}{noun} of {here.said}; {failed} with a failed verdict{by}. "
         "Choose a line to open the run at its first bad step.",
@@ -114,25 +115,37 @@ def _sentence(
     )
 
 
-def frame_of(here: Place, rows: Sequence[Summary]) -> pd.DataFrame:
-    """The lines of the table."""
+def frame_of(here: Place, listed: Listed) -> pd.DataFrame:
+    """The lines of the table; what is empty in all of them is left out."""
+    rows = listed.rows
     names = data.cohort_names(here, [r.cohort_id for r in rows if r.cohort_id is not None])
-    return pd.DataFrame(
+    made = pd.DataFrame(
         {
             "started": [words.local(r.first_at).replace(tzinfo=None) for r in rows],
             "agent": [words.one_line(r.agent or r.name or "", 60) for r in rows],
             "cohort": [words.short_cohort(names.get(r.cohort_id or -1, {})) for r in rows],
             "shape": [r.shape for r in rows],
-            "first bad": [r.first_bad_step for r in rows],
-            "✕": [r.fails for r in rows],
+            "first bad step": [r.first_bad_step for r in rows],
+            "failed by": [_judges(listed.failing.get(r.trace_id, ())) for r in rows],
             "worst": [r.worst_score for r in rows],
-            "status": [_status(r) for r in rows],
             "steps": [r.steps for r in rows],
             "seconds": [(r.last_at - r.first_at).total_seconds() for r in rows],
             "cost": [r.cost_usd for r in rows],
-            "trace": [r.trace_id for r in rows],
+            "status": [_status(r) for r in rows],
+            "reviewed by": [_reviewed(listed.reviewers.get(r.trace_id, ())) for r in rows],
+            "trace": [r.trace_id[:_SHORT] for r in rows],
         }
     )
+    empty_ones = [n for n in ("status", "failed by", "reviewed by") if not made[n].any()]
+    return made.drop(columns=empty_ones)
+
+
+def _judges(names: Sequence[str]) -> str:
+    return ", ".join(words.judge(name) for name in names[:4])
+
+
+def _reviewed(names: Sequence[str]) -> str:
+    return "✓ " + ", ".join(words.one_line(name, 30) for name in names) if names else ""
 
 
 def _status(row: Summary) -> str:
@@ -141,11 +154,11 @@ def _status(row: Summary) -> str:
     return "" if row.status == "ok" else f"! {row.status}"
 
 
-def _table(here: Place, rows: Sequence[Summary]) -> None:
-    shown = frame_of(here, rows)
+def _table(here: Place, listed: Listed) -> None:
+    rows = listed.rows
     column = st.column_config
     chosen: Any = st.dataframe(
-        shown,
+        frame_of(here, listed),
         key="traces_table",
         hide_index=True,
         on_select="rerun",
@@ -153,20 +166,21 @@ def _table(here: Place, rows: Sequence[Summary]) -> None:
         height=min(36 * (len(rows) + 1) + 4, 720),
         alt="Runs, newest first",
         column_config={
-            "started": column.DatetimeColumn("started", format="D MMM HH:mm:ss", width=120),
-            "agent": column.TextColumn("agent", width=150),
-            "cohort": column.TextColumn("cohort", width=250),
+            "started": column.DatetimeColumn("started", format="D MMM HH:mm:ss", width=118),
+            "agent": column.TextColumn("agent", width=135),
+            "cohort": column.TextColumn("cohort", width=215),
             "shape": column.TextColumn(
-                "shape", width=150, help="One mark a step: ✓ passed, ✕ failed, · not judged"
+                "shape", width=120, help="One mark a step: ✓ passed, ✕ failed, · not judged"
             ),
-            "first bad": column.NumberColumn("first bad", width=70),
-            "✕": column.NumberColumn("✕", width=50, help="Failed verdicts"),
-            "worst": column.NumberColumn("worst", format="%.2f", width=65),
-            "status": column.TextColumn("status", width=90),
-            "steps": column.NumberColumn("steps", width=60),
-            "seconds": column.NumberColumn("seconds", format="%.1f", width=75),
-            "cost": column.NumberColumn("cost", format="$%.4f", width=80),
-            "trace": column.TextColumn("trace", width=110),
+            "first bad step": column.NumberColumn("first bad step", width=95),
+            "failed by": column.TextColumn("failed by", width=230),
+            "worst": column.NumberColumn("worst", format="%.2f", width=60),
+            "steps": column.NumberColumn("steps", width=55),
+            "seconds": column.NumberColumn("seconds", format="%.1f", width=70),
+            "cost": column.NumberColumn("cost", format="$%.4f", width=75),
+            "status": column.TextColumn("status", width=95),
+            "reviewed by": column.TextColumn("reviewed by", width=95),
+            "trace": column.TextColumn("trace", width=80),
         },
     )
     ids = [row.trace_id for row in rows]
@@ -177,7 +191,8 @@ def _table(here: Place, rows: Sequence[Summary]) -> None:
         go.to_step(row.trace_id, row.first_bad_step)
 
 
-def _pages(rows: Sequence[Summary], after: tuple[dt.datetime, str] | None) -> None:
+def _pages(listed: Listed, after: tuple[dt.datetime, str] | None) -> None:
+    rows = listed.rows
     with st.container(horizontal=True, key="pages"):
         if after is not None and st.button("⏮ Newest"):
             place.put(after=None)
@@ -187,24 +202,29 @@ def _pages(rows: Sequence[Summary], after: tuple[dt.datetime, str] | None) -> No
             micros = int(last.first_at.timestamp() * 1e6)
             place.put(after=f"{micros}_{last.trace_id}")
             st.rerun()
-        plain = [dict(zip(_COLUMNS, _values(r), strict=True)) for r in rows]
-        st.download_button("CSV", as_csv(plain), "runs.csv", "text/csv", on_click="ignore")
-        st.download_button("JSON", as_json(plain), "runs.json", "application/json",
+        st.download_button("CSV", lambda: as_csv(_plain(listed)), "runs.csv", "text/csv",
                            on_click="ignore")  # fmt: skip
+        st.download_button("JSON", lambda: as_json(_plain(listed)), "runs.json",
+                           "application/json", on_click="ignore")  # fmt: skip
 
 
 _COLUMNS = (
-    "trace_id", "started", "agent", "name", "model", "prompt_version", "steps", "errors", "fails",
+    "trace_id", "agent", "name", "model", "prompt_version", "steps", "errors", "fails",
     "first_bad_step", "worst_score", "tokens_in", "tokens_out", "cost_usd",
 )  # fmt: skip
 
 
-def _values(row: Summary) -> tuple[object, ...]:
-    return (
-        row.trace_id, row.first_at.isoformat(), row.agent, row.name, row.model,
-        row.prompt_version, row.steps, row.errors, row.fails, row.first_bad_step,
-        row.worst_score, row.tokens_in, row.tokens_out, row.cost_usd,
-    )  # fmt: skip
+def _plain(listed: Listed) -> list[dict[str, object]]:
+    """The runs as an export has them: whole ids, times in UTC."""
+    return [
+        {
+            "started": row.first_at.isoformat(),
+            **{name: getattr(row, name) for name in _COLUMNS},
+            "failed_by": ", ".join(listed.failing.get(row.trace_id, ())),
+            "reviewed_by": ", ".join(listed.reviewers.get(row.trace_id, ())),
+        }
+        for row in listed.rows
+    ]
 
 
 def _nothing(here: Place, wanted: Wanted) -> None:

@@ -203,6 +203,31 @@ def page(
     return [_summary(row) for row in rows]
 
 
+def failing(
+    connection: Connection, project_id: int, rows: Sequence[Summary]
+) -> dict[str, list[str]]:
+    """The evaluators that failed each of these runs, the most failures first; people left out."""
+    failed = [row for row in rows if row.fails]
+    if not failed:
+        return {}
+    found = connection.execute(
+        sa.text("""
+            select s.trace_id, e.name from score s join evaluator e on e.id = s.evaluator_id
+            where s.project_id = :project_id and s.trace_id = any(:traces) and s.outcome = 0
+              and s.started_at >= :since and e.source <> 'human'
+            group by s.trace_id, e.name order by count(*) desc, e.name"""),
+        {
+            "project_id": project_id,
+            "traces": [uuid.UUID(row.trace_id) for row in failed],
+            "since": min(row.first_at for row in failed) - dt.timedelta(days=1),
+        },
+    )
+    names: dict[str, list[str]] = {}
+    for row in found:
+        names.setdefault(row.trace_id.hex, []).append(row.name)
+    return names
+
+
 _COLUMNS = (
     "trace_id", "trajectory_id", "day", "first_at", "last_at", "status", "root_ended",
     "settled_at", "name", "agent", "session_id", "user_id", "model", "prompt_version",

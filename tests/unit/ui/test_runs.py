@@ -174,7 +174,7 @@ def test_a_cell_that_got_worse_leads_the_sentence() -> None:
     found = [compared(340, 1000, (40, 1000)), compared(40, 1000, (40, 1000), "us")]
     (finding,) = ranking.out_of_line(found)
     assert finding.sentence("14:20") == (
-        "g is failing in eu: 34 % of 1,000, since 14:20 (was 4.0 %)"
+        "G is failing in eu: 34 % of 1,000, since 14:20 (was 4.0 %)"
     )
 
 

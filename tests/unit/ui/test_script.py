@@ -1,4 +1,4 @@
-"""The replay's code: its pure part under node, and nothing in it that writes markup."""
+"""Our scripts: the replay's pure part under node, and nothing in any that writes markup."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from tests.shared import ROOT
 
-REPLAY = ROOT / "ui" / "replay"
+SCRIPTS = sorted((ROOT / "ui").rglob("*.js"))
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed here")
@@ -21,7 +21,7 @@ def test_the_pure_part_under_node() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", sorted(REPLAY.glob("*.js")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
 def test_no_text_becomes_markup_or_code(path: Path) -> None:
     banned = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|srcdoc"
     assert not re.search(banned, path.read_text(encoding="utf-8"))

@@ -49,3 +49,14 @@ def test_one_line_is_one_line_and_can_be_printed(text: str) -> None:
 def test_a_cohort_names_what_is_not_set() -> None:
     assert words.cohort({"model": "m", "region": None}) == "m · no region"
     assert words.cohort({}) == "all runs"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("groundedness", "Groundedness"), ("pii_leak", "PII leak"), ("Our Judge", "Our Judge"),
+        ("review:tool_scope", "Tool scope, by people"), ("a<b>", "a<b>"),
+    ],
+)  # fmt: skip
+def test_evaluators_have_names_for_people(name: str, said: str) -> None:
+    assert words.judge(name) == said

@@ -1,0 +1,128 @@
+// The grid of fail rates: a table whose cells are chosen by mouse or keys. All text is textContent.
+
+const grids = new WeakMap();
+const MOVES = {
+  ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0],
+  Home: [0, -1e6], End: [0, 1e6],
+};
+
+export default function draw({ data, parentElement, setTriggerValue }) {
+  let grid = grids.get(parentElement);
+  if (!grid) {
+    grid = new Grid(parentElement);
+    grids.set(parentElement, grid);
+  }
+  grid.update(data, setTriggerValue);
+}
+
+function el(tag, className, text, attributes) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined && text !== null) made.textContent = String(text);
+  for (const [name, value] of Object.entries(attributes ?? {})) made.setAttribute(name, value);
+  return made;
+}
+
+class Grid {
+  constructor(parent) {
+    this.box = el("div", "grid");
+    this.at = [0, 0];
+    this.seen = "";
+    parent.append(this.box);
+    this.box.addEventListener("click", (event) => this.clicked(event));
+    this.box.addEventListener("keydown", (event) => this.pressed(event));
+  }
+
+  update(data, setTriggerValue) {
+    this.trigger = setTriggerValue;
+    const seen = JSON.stringify(data);
+    if (seen === this.seen) return;
+    this.seen = seen;
+    this.data = data;
+    const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
+    this.box.classList.toggle("dark", data.dark);
+    if (data.chosen) this.at = data.chosen;
+    this.box.replaceChildren(this.table());
+    if (hadFocus) this.cell(...this.at)?.focus();
+  }
+
+  table() {
+    const table = el("table", "", null, { role: "grid", "aria-label": this.data.label });
+    const head = el("tr");
+    head.append(el("th", "corner", this.data.corner, { scope: "col" }));
+    for (const name of this.data.columns) head.append(el("th", "", name, { scope: "col" }));
+    const top = el("thead");
+    top.append(head);
+    const body = el("tbody");
+    this.cells = this.data.rows.map((row, r) => {
+      const line = el("tr");
+      line.append(el("th", "", row.label, { scope: "row", title: row.label }));
+      const made = row.cells.map((one, e) => this.draw(one, r, e));
+      line.append(...made);
+      body.append(line);
+      return made;
+    });
+    table.append(top, body);
+    const start = this.cell(...this.at) ?? this.cells.flat().find((one) => !one.classList.contains("none"));
+    if (start) start.tabIndex = 0;
+    return table;
+  }
+
+  draw(one, r, e) {
+    if (!one) return el("td", "none", "–", { "aria-label": "no verdicts" });
+    const [rate, rest, shade, isFew, isFlagged, spoken] = one;
+    const isChosen = this.data.chosen?.[0] === r && this.data.chosen?.[1] === e;
+    const kinds = [
+      shade < 0 ? "down" : "up", `s${Math.abs(shade)}`, isFew ? "few" : "",
+      isFlagged ? "flagged" : "", isChosen ? "chosen" : "",
+    ];
+    const made = el("td", kinds.filter(Boolean).join(" "), null, {
+      "aria-label": spoken, title: spoken, tabindex: "-1", "aria-selected": String(isChosen),
+    });
+    made.dataset.r = r;
+    made.dataset.e = e;
+    made.append(el("b", "", isFlagged ? `${rate} ▲` : rate), el("small", "", rest));
+    return made;
+  }
+
+  cell(r, e) {
+    const found = this.cells?.[r]?.[e];
+    return found?.dataset.r === undefined ? null : found;
+  }
+
+  clicked(event) {
+    const cell = event.target.closest("td[data-r]");
+    if (cell) this.choose(Number(cell.dataset.r), Number(cell.dataset.e));
+  }
+
+  choose(r, e) {
+    this.at = [r, e];
+    this.box.querySelector(".chosen")?.classList.remove("chosen");
+    this.cell(r, e)?.classList.add("chosen");
+    this.trigger("cell", [r, e]);
+  }
+
+  pressed(event) {
+    const cell = event.target.closest("td[data-r]");
+    if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [r, e] = [Number(cell.dataset.r), Number(cell.dataset.e)];
+    if (event.key === "Enter" || event.key === " ") this.choose(r, e);
+    else if (event.key in MOVES) this.move(r, e, MOVES[event.key]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  move(r, e, [down, right]) {
+    const row = Math.min(Math.max(r + down, 0), this.cells.length - 1);
+    const step = Math.sign(right) || 1;
+    let column = Math.min(Math.max(e + right, 0), this.cells[row].length - 1);
+    while (this.cells[row][column] && !this.cell(row, column)) column += Math.abs(right) > 1 ? -step : step;
+    const next = this.cell(row, column);
+    if (!next) return;
+    this.cell(r, e).tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+    this.at = [row, column];
+  }
+}
