@@ -24,6 +24,7 @@ from waypost.store.ingest import Writer, count_intake
 
 _GROUP_SPANS: Final = 1_000
 _GROUP_SECONDS: Final = 0.02
+_BUSY_SECONDS: Final = 0.005
 _AWAY_SECONDS: Final = 1.0
 _FLUSH_SECONDS: Final = 5.0
 # By name, because only the store knows the driver.
@@ -66,6 +67,7 @@ class Intake:
         self._complaints = Complaints()
         self._away_until = 0.0
         self._flushed = time.monotonic()
+        self._writer_waits = threading.Event()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._read_forever, name="reader", daemon=True),
@@ -112,7 +114,10 @@ class Intake:
                 return
 
     def _gather(self) -> list[Load]:
-        """Requests read until there are enough spans or the first has waited long enough."""
+        """Requests read until there are enough spans, or the first has waited long enough.
+
+        While the writer is busy waiting costs nothing, and larger groups cost it less.
+        """
         ticket = self.buffer.get(0.25)
         end = time.monotonic() + _GROUP_SECONDS
         group: list[Load] = []
@@ -122,11 +127,20 @@ class Intake:
             if prepared is not None:
                 group.append(Load(ticket, prepared))
                 spans += prepared.size
-            left = end - time.monotonic()
-            if spans >= _GROUP_SPANS or left <= 0:
+            if spans >= _GROUP_SPANS:
                 break
-            ticket = self.buffer.get(left)
+            ticket = self._next_until(end)
         return group
+
+    def _next_until(self, end: float) -> Ticket | None:
+        """The next request for the group; None when the group is to be written."""
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 and self._writer_waits.is_set():
+                return None
+            ticket = self.buffer.get(max(left, _BUSY_SECONDS))
+            if ticket is not None or self.buffer.is_closed:
+                return ticket
 
     def _prepare(self, ticket: Ticket) -> Prepared | None:
         request = ticket.request
@@ -148,11 +162,14 @@ class Intake:
 
     def _write_forever(self) -> None:
         while True:
+            self._writer_waits.set()
             try:
                 group = self._groups.get(timeout=0.25)
             except queue.Empty:
                 self._idle()
                 continue
+            finally:
+                self._writer_waits.clear()
             if group is None:
                 self._flush_counts(force=True)
                 return

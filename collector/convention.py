@@ -1,13 +1,13 @@
 """The socket of dialects: exactly one reads a span, the others only fill what it left empty."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.prices import Prices
 from collector.reading.content import contents_of
 from collector.reading.draft import Draft
 from collector.reading.feedback import feedback_of_record, read_feedback
-from collector.reading.identity import read_identity
+from collector.reading.identity import Getter, Identities, sayers
 from collector.reading.outcome import read_outcome
 from collector.reading.recall import Recall
 from collector.runs import RunAttributes
@@ -19,6 +19,7 @@ from waypost.records import Content, Feedback, Json, Kind, LogRecord, RawSpan, R
 PACKAGE = "collector.conventions"
 GROUP = "waypost.conventions"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
+_NAMES_HELD = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Convention:
     """One dialect: `matches` finds its marker, `mark` decides the kind, `read` fills the fields.
 
     The lowest rank that matches a span reads it. `helps` says whether it may fill the gaps that
-    another one left; by default where it would have matched.
+    another one left; by default where it would have matched. A span that bears none of `names`
+    need not be asked; without them every span is.
     """
 
     name: str
@@ -35,6 +37,15 @@ class Convention:
     mark: Callable[[Draft], None]
     read: Callable[[Draft], None]
     helps: Callable[[RawSpan], bool] | None = field(default=None)
+    names: frozenset[str] | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What the names of a span's attributes decide, for all spans that bear the same ones."""
+
+    conventions: tuple[Convention, ...]
+    sayers: Getter | None
 
 
 class Reader:
@@ -52,6 +63,9 @@ class Reader:
         )
         self._recall = recall or Recall()
         self._prices = prices
+        self._identities = Identities()
+        self._alike: dict[Hashable, Alike] = {}
+        self._held = 0
 
     @property
     def conventions(self) -> Sequence[Convention]:
@@ -63,25 +77,36 @@ class Reader:
 
     def read(self, span: RawSpan, cohorts: Cohorts | None = None) -> Reading:
         """The step in a span, with its content and its verdicts."""
-        chosen = self.choose(span)
+        alike = self._alike_of(span.attributes, cohorts)
+        chosen = next(c for c in alike.conventions if c.matches(span))
         draft = Draft(span, self._recall)
         chosen.mark(draft)
         chosen.read(draft)
-        for other in self._conventions:
+        for other in alike.conventions:
             if other is not chosen and (other.helps or other.matches)(span):
                 other.read(draft)
-        read_identity(draft)
+        self._identities.read(draft, cohorts, alike.sayers)
         read_feedback(draft)
         read_outcome(draft)
-        if cohorts is not None:
-            said = draft.fields.get("cohort", {})
-            draft.fields["cohort"] = cohorts.of(
-                span.attributes, span.resource, said, draft.fields.get
-            )
         if self._prices is not None and draft.kind is Kind.LLM:
             _price(draft, self._prices)
         step = _step(draft, chosen.name)
         return Reading(step, tuple(draft.contents), tuple(draft.feedback))
+
+    def _alike_of(self, attributes: Mapping[str, Json], cohorts: Cohorts | None) -> Alike:
+        names = tuple(attributes)
+        key = (names, cohorts.keys if cohorts is not None else None)
+        found = self._alike.get(key)
+        if found is None:
+            if self._held > _NAMES_HELD:
+                self._alike, self._held = {}, 0
+            self._held += len(names)
+            asked = (
+                c for c in self._conventions
+                if c.names is None or not c.names.isdisjoint(names)
+            )  # fmt: skip
+            found = self._alike[key] = Alike(tuple(asked), sayers(names, cohorts))
+        return found
 
 
 def _price(draft: Draft, prices: Prices) -> None:

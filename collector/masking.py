@@ -54,6 +54,7 @@ class Masker:
         self._ids = Redactor(level, key=key)
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
+        self._harmless: set[int] = set()
         self._held = 0
         self._lists: dict[str, tuple[Json, Counts]] = {}
         self._clean: set[tuple[str, Json]] = set()
@@ -114,9 +115,10 @@ class Masker:
         return step.replace(**changes) if changes else step
 
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
-        if not messages:
+        harmless = self._harmless
+        if harmless.issuperset(map(id, messages)):
             return messages
-        masked = tuple([self._message(m, counts) for m in messages])
+        masked = tuple([m if id(m) in harmless else self._message(m, counts) for m in messages])
         return messages if all(map(_is, masked, messages)) else masked
 
     def _message(self, message: Message, counts: Counts) -> Message:
@@ -130,7 +132,10 @@ class Masker:
             self._held += _weight(message)
             if self._held > _HELD:
                 self._messages.clear()
+                self._harmless.clear()
                 self._held = 0
+            if same and not found:
+                self._harmless.add(id(message))
             known = self._messages[id(message)] = (message, masked, found)
         if known[2]:
             merge_counts(counts, known[2])
@@ -138,8 +143,6 @@ class Masker:
 
     def _object(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:
         """A part of a message."""
-        if value.keys() <= _PLAIN_NAMES:
-            return value
         changed: dict[str, Json] = {}
         for name, item in value.items():
             if name not in _PLAIN_NAMES and item:
@@ -155,14 +158,14 @@ class Masker:
         clean = self._clean
         for pair in value.items():
             name, item = pair
-            if item.__hash__ is not None and pair in clean:
+            if type(item) is str and pair in clean:
                 continue
             masked = self._entry(name, item, counts)
             if masked is not item:
                 changed[name] = masked
             elif len(name) > _LONG_KEY:
                 renamed = True
-            elif item.__hash__ is not None and not (isinstance(item, str) and len(item) > _SHORT):
+            elif type(item) is str and len(item) <= _SHORT:
                 if len(clean) >= _MEMO:
                     clean.clear()
                 clean.add(pair)
@@ -195,17 +198,13 @@ class Masker:
 
     def _text(self, value: str, counts: Counts) -> str:
         """A text; short ones repeat from span to span."""
-        if len(value) > _SHORT:
-            long: str = self._value(value, counts)
-            return long
         if len(value) <= 4:
             return value
-        known = self._texts.get(value)
+        known = self._texts.get(value) if len(value) <= _SHORT else self._redactor.text(value)
         if known is None:
-            taken: Counts = {}
             if len(self._texts) >= _MEMO:
                 self._texts.clear()
-            known = self._texts[value] = (self._value(value, taken), taken)
+            known = self._texts[value] = self._redactor.text(value)
         if not known[1]:
             return value
         merge_counts(counts, known[1])

@@ -1,7 +1,6 @@
 """OTLP protobuf messages to plain records."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
@@ -14,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.clean import NUL, Cleaner, Limits
 from collector.decoded import Decoded, DecodedLogs, Refusal, Source, is_ours
-from collector.runs import Run, RunAttributes, Runs
+from collector.runs import Known, RunAttributes, Runs, holds_list
 from collector.salvage import cut, repair
 from waypost.errors import Unreadable
 from waypost.names import SCOPE
@@ -35,7 +34,7 @@ def read_traces(body: bytes, limits: Limits, runs: Runs | None = None) -> Decode
     With `runs`, attributes that the trace sent before are recognised and left out: what reads
     the spans must know of `RunAttributes`.
     """
-    if runs is not None and len(body) >= _LARGE:
+    if runs is not None and len(body) >= _LARGE and holds_list(body):
         return _read_known(body, limits, runs)
     request = ExportTraceServiceRequest()
     found = Decoded()
@@ -58,38 +57,42 @@ def _read_known(body: bytes, limits: Limits, runs: Runs) -> Decoded:
         source = _salvaged_source(group.resource, group.scope, limits)
         for raw in group.items:
             known = runs.known_in(raw)
-            rest = raw
-            if known is not None:
-                run, at = known
-                rest = raw[:at] + raw[at + len(run.raw) :]
-            span, repaired = _parse(Span, rest)
+            span, repaired = _parse(Span, raw if known is None else known.without(raw))
             if span is None:
                 found.refused.append(Refusal("malformed or nested too deeply", _id_of(raw)))
                 continue
-            _add_span(span, source, limits, found, repaired=repaired)
-            if repaired or not found.spans or found.spans[-1].span_id != span.span_id.hex():
+            if not repaired and _add_known(
+                span, source, found, limits=limits, raw=raw, known=known, runs=runs
+            ):
                 continue
-            whole = _with_run(found.spans[-1], raw, known, runs)
-            if whole is not None:
-                found.spans[-1] = whole
-            elif known is not None:
-                found.spans.pop()
-                _add_span(Span.FromString(raw), source, limits, found)
+            if known is not None:
+                span, repaired = _parse(Span, raw)
+            _add_span(span, source, limits, found, repaired=repaired)
     return found
 
 
-def _with_run(
-    span: RawSpan, raw: bytes, known: tuple[Run, int] | None, runs: Runs
-) -> RawSpan | None:
-    """The span with what it repeats; None when that does not come out even."""
-    base, at = known if known is not None else (None, 0)
-    if span.notes or len(span.attributes) + (len(base.pairs) if base else 0) > _MOST:
-        return None
-    values = dict(span.attributes)
-    run = runs.learn(raw, base, at, values)
+def _add_known(
+    span: Span,
+    source: Source,
+    found: Decoded,
+    *,
+    limits: Limits,
+    raw: bytes,
+    known: Known | None,
+    runs: Runs,
+) -> bool:
+    """Add the span with what it repeats; False when that does not come out even."""
+    cleaner = _cleaner(source, limits)
+    attributes = attributes_of(span.attributes, cleaner)
+    base = known.run if known is not None else None
+    count = len(attributes) + (base.count if base is not None else 0)
+    if _fault_of(span) is not None or cleaner.changes or count > _MOST:
+        return False
+    run = runs.learn(raw, known, attributes)
     if run is None:
-        return None
-    return replace(span, attributes=RunAttributes(values, base, run))
+        return False
+    _take(span, source, cleaner, RunAttributes(attributes, base, run), found)
+    return True
 
 
 def _salvage_traces(body: bytes, limits: Limits, found: Decoded) -> Decoded:
@@ -143,17 +146,29 @@ def _add_span(
     span: Span, source: Source, limits: Limits, found: Decoded, *, repaired: bool = False
 ) -> None:
     reason = _fault_of(span)
-    if reason is None:
-        own = source.scope_name == SCOPE
-        cleaner = Cleaner(limits, limits.own_attribute if own else limits.attribute)
-        if repaired:
-            cleaner.note("repaired")
-        raw = _raw_span(span, source, cleaner)
-        if cleaner.size <= limits.span:
-            found.spans.append(raw)
-            return
-        reason = f"larger than {limits.span} bytes"
-    found.refused.append(Refusal(reason, span.span_id.hex()))
+    if reason is not None:
+        found.refused.append(Refusal(reason, span.span_id.hex()))
+        return
+    cleaner = _cleaner(source, limits)
+    if repaired:
+        cleaner.note("repaired")
+    _take(span, source, cleaner, attributes_of(span.attributes, cleaner), found)
+
+
+def _cleaner(source: Source, limits: Limits) -> Cleaner:
+    own = source.scope_name == SCOPE
+    return Cleaner(limits, limits.own_attribute if own else limits.attribute)
+
+
+def _take(
+    span: Span, source: Source, cleaner: Cleaner, attributes: dict[str, Json], found: Decoded
+) -> None:
+    raw = _raw_span(span, source, cleaner, attributes)
+    if cleaner.size <= cleaner.limits.span:
+        found.spans.append(raw)
+    else:
+        reason = f"larger than {cleaner.limits.span} bytes"
+        found.refused.append(Refusal(reason, raw.span_id))
 
 
 def _fault_of(span: Span) -> str | None:
@@ -166,8 +181,7 @@ def _fault_of(span: Span) -> str | None:
     return None
 
 
-def _raw_span(span: Span, source: Source, cleaner: Cleaner) -> RawSpan:
-    attributes = attributes_of(span.attributes, cleaner)
+def _raw_span(span: Span, source: Source, cleaner: Cleaner, attributes: dict[str, Json]) -> RawSpan:
     if span.dropped_attributes_count:
         cleaner.note("dropped_attributes", span.dropped_attributes_count)
     parent = span.parent_span_id
@@ -241,7 +255,7 @@ def _plain_pairs(pairs: Any, cleaner: Cleaner) -> dict[str, Json] | None:
         return None
     for key, value, text in zip(keys, values, texts, strict=True):
         if not text:
-            out[key] = _value(value, cleaner, 0, key)
+            out[key] = value.int_value or _value(value, cleaner, 0, key)
     return out
 
 

@@ -5,27 +5,44 @@ sent before is recognised in the raw span, taken out, and not parsed again.
 """
 
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from waypost.records import Json, Message
 
 _PREFIXES: Final = (b"llm.input_messages.", b"gen_ai.input.messages.", b"gen_ai.prompt.")
 _SMALLEST: Final = 4_096
 _LIMIT: Final = 36 << 20
+Chain: TypeAlias = tuple["Chain | None", dict[str, Json]]
 _ATTRIBUTE: Final = 0x4A  # field 9 of a span, of bytes
 
 
 class Run:
-    """Consecutive attributes of one flattened list, as bytes, as values and as messages."""
+    """Consecutive attributes of one flattened list, as bytes, as values and as messages.
 
-    __slots__ = ("last", "messages", "pairs", "prefix", "raw")
+    The values are a chain of what each span brought: a conversation of n calls copies nothing.
+    """
 
-    def __init__(self, prefix: str, raw: bytes, pairs: dict[str, Json], last: int) -> None:
+    __slots__ = ("chain", "count", "last", "messages", "prefix", "raw")
+
+    def __init__(
+        self, prefix: str, raw: bytes, last: int, fresh: dict[str, Json], base: "Run | None"
+    ) -> None:
         self.prefix = prefix
         self.raw = raw
-        self.pairs = pairs
         self.last = last
+        self.chain: Chain = (base.chain if base is not None else None, fresh)
+        self.count: int = len(fresh) + (base.count if base is not None else 0)
         self.messages: tuple[Message, ...] | None = None
+
+    @property
+    def pairs(self) -> dict[str, Json]:
+        """All values, in the order they were sent in."""
+        parts: list[dict[str, Json]] = []
+        chain: Chain | None = self.chain
+        while chain is not None:
+            chain, fresh = chain
+            parts.append(fresh)
+        return {k: v for part in reversed(parts) for k, v in part.items()}
 
 
 class RunAttributes(dict[str, Json]):
@@ -39,6 +56,17 @@ class RunAttributes(dict[str, Json]):
         self.run = run
 
 
+class Known(NamedTuple):
+    """A run that lies in a span, and where."""
+
+    run: Run
+    at: int
+
+    def without(self, raw: bytes) -> bytes:
+        """The bytes of the span less those of the run."""
+        return raw[: self.at] + raw[self.at + len(self.run.raw) :]
+
+
 class Runs:
     """The latest run of each trace, bounded in bytes."""
 
@@ -47,28 +75,27 @@ class Runs:
         self._size = 0
         self._known: OrderedDict[bytes, Run] = OrderedDict()
 
-    def known_in(self, raw: bytes) -> tuple[Run, int] | None:
-        """The run of this span's trace, and where in the span it lies."""
+    def known_in(self, raw: bytes) -> Known | None:
+        """The run of this span's trace, if it lies in this span."""
         if len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
             return None
         run = self._known.get(raw[2:18])
         if run is None:
             return None
-        at = raw.find(run.raw)
-        return (run, at) if at > 0 and _is_boundary(raw, at) else None
+        at = _first(raw, run.prefix.encode())
+        return Known(run, at) if at is not None and raw.startswith(run.raw, at) else None
 
-    def learn(
-        self, raw: bytes, base: Run | None, start: int, values: dict[str, Json]
-    ) -> Run | None:
-        """The run in a span, after the `base` that was found at `start`; None if there is none."""
-        if base is None:
-            found = _first(raw)
+    def learn(self, raw: bytes, known: Known | None, values: dict[str, Json]) -> Run | None:
+        """The run in a span, longer than the one `known` in it; None if there is none."""
+        base = known.run if known is not None else None
+        if base is None or known is None:
+            prefix = next((p for p in _PREFIXES if p in raw), b"")
+            found = _first(raw, prefix) if prefix else None
             if found is None:
                 return None
-            start, prefix = found
-            end = start
+            start = end = found
         else:
-            prefix = base.prefix.encode()
+            prefix, start = base.prefix.encode(), known.at
             end = start + len(base.raw)
         end = _last(raw, end, prefix)
         name = prefix.decode()
@@ -78,8 +105,7 @@ class Runs:
         if any(i is None or i <= before for i in indices):
             return None
         last = max((i for i in indices if i is not None), default=before)
-        pairs = {**base.pairs, **fresh} if base is not None else fresh
-        run = Run(name, raw[start:end], pairs, last)
+        run = Run(name, raw[start:end], last, fresh, base)
         self._keep(raw[2:18], run)
         return run
 
@@ -92,24 +118,25 @@ class Runs:
             self._size -= 3 * len(gone.raw)
 
 
+def holds_list(body: bytes) -> bool:
+    """Whether a request has flattened lists of messages at all."""
+    return any(prefix in body for prefix in _PREFIXES)
+
+
 def _index(key: str, start: int) -> int | None:
     text = key[start : key.find(".", start)]
     return int(text) if text.isdigit() and len(text) < 5 else None
 
 
-def _first(raw: bytes) -> tuple[int, bytes] | None:
-    """Where the first flattened list of messages begins, and under which name."""
-    prefix = next((p for p in _PREFIXES if p in raw), None)
-    if prefix is None or len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
+def _first(raw: bytes, prefix: bytes) -> int | None:
+    """Where the first attribute begins whose key begins so."""
+    if len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
         return None
-    at = 0
-    while at < len(raw):
-        end = _end(raw, at)
-        if end is None:
-            return None
+    at: int | None = 0
+    while at is not None and at < len(raw):
         if _bears(raw, at, prefix):
-            return at, prefix
-        at = end
+            return at
+        at = _end(raw, at)
     return None
 
 
@@ -132,17 +159,6 @@ def _bears(raw: bytes, at: int, prefix: bytes) -> bool:
         return False
     _, key = _length(raw, start + 1)
     return key > 0 and raw.startswith(prefix, key)
-
-
-def _is_boundary(raw: bytes, at: int) -> bool:
-    """Whether a field begins here: the same bytes might also lie inside a text."""
-    position = 0
-    while position < at:
-        end = _end(raw, position)
-        if end is None:
-            return False
-        position = end
-    return position == at
 
 
 def _end(raw: bytes, at: int) -> int | None:

@@ -56,6 +56,14 @@ WORDS: Final = (
 )
 LONG: Final = b"a" * 20
 LONG_WORD: Final = re.compile(rb"a{20,}")
+# The same for whatever is written in digits, and for how an IBAN begins.
+NUMBERS: Final = bytes(48 if chr(byte) in "0123456789 ().-/" else 32 for byte in range(256))
+SEVEN: Final = b"0" * 7
+IBAN_SHAPE: Final = (
+    bytes(97 if chr(byte).isalpha() else 48 if chr(byte).isdigit() else 32 for byte in range(128))
+    + b" " * 128
+)
+IBAN_HEAD: Final = b" aa00"
 SECRET_STEMS: Final = (
     *("key", "token", "auth", "pass", "secret", "cookie", "pwd", "credential", "connection"),
     "bearer",

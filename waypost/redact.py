@@ -70,7 +70,7 @@ class Redactor:
         if self.level == "off" or depth <= 0:
             return value
         if isinstance(value, str):
-            return self._string(value, counts, nested) if len(value) > 4 else value
+            return value if _is_word(value) else self._string(value, counts, nested)
         if isinstance(value, dict):
             return self._mapping(value, counts, nested, depth - 1)
         if isinstance(value, list | tuple):
@@ -84,7 +84,7 @@ class Redactor:
         clean: dict[str, Json] = {}
         changed = False
         for name, item in value.items():
-            label = self._string(name, counts, 0) if len(name) > 6 else name
+            label = name if _is_word(name) else self._string(name, counts, 0)
             if self.is_secret_name(name):
                 kept = self._hide(item, counts)
             else:
@@ -152,10 +152,13 @@ class Redactor:
         text = _secrets(text, replace, self.is_secret_name)
         if "@" in text:
             text = _emails(text, replace)
-        if patterns.IPV6_LIKELY.search(text):
+        if ":" in text and patterns.IPV6_LIKELY.search(text):
             text = patterns.IPV6.sub(lambda m: _ip(m.group(), replace), text)
-        text = _ibans(text, replace)
-        text = _numbers(text, replace, strict=self.level == "strict")
+        shape = text.encode("ascii", "replace")
+        if "\\" in text or patterns.IBAN_HEAD in b" " + shape.translate(patterns.IBAN_SHAPE):
+            text = _ibans(text, replace)
+        if patterns.SEVEN in shape.translate(patterns.NUMBERS):
+            text = _numbers(text, replace, strict=self.level == "strict")
         return _strict(text, replace) if self.level == "strict" else text
 
     def _replace(self, counts: Counts, kind: str, found: str) -> str:
@@ -174,6 +177,11 @@ def merge_counts(into: Counts, more: Mapping[str, int]) -> None:
 
 def _is(one: object, other: object) -> bool:
     return one is other
+
+
+def _is_word(text: str) -> bool:
+    """Too short for anything to take out, or one short word: an IBAN has fifteen characters."""
+    return len(text) < 6 or (len(text) < 15 and text.isidentifier())
 
 
 def _is_media(text: str) -> bool:
@@ -238,7 +246,11 @@ def _may_hold_key(text: str, start: int, end: int) -> bool:
 
 
 def _has_stem(text: str) -> bool:
-    return any(map(text.lower().__contains__, patterns.SECRET_STEMS))
+    """Whether a word of secrets stands in the text, and something that could give it a value."""
+    lower = text.lower()
+    return ("=" in lower or ":" in lower or "bearer" in lower or "basic" in lower) and any(
+        map(lower.__contains__, patterns.SECRET_STEMS)
+    )
 
 
 def _names_secret(text: str, is_secret: IsSecret) -> bool:

@@ -58,4 +58,6 @@ def _count_reasoning_once(draft: Draft) -> None:
         tokens["output"] = output - reasoning
 
 
-CONVENTION = Convention("google_adk", 93, _matches, _mark, _read)
+CONVENTION = Convention(
+    "google_adk", 93, _matches, _mark, _read, names=frozenset({"gen_ai.operation.name", _REQUEST})
+)

@@ -112,4 +112,6 @@ def _moment(text: str | None) -> int | None:
         return None
 
 
-CONVENTION = Convention("langfuse", 40, _matches, _mark, _read, _helps)
+CONVENTION = Convention(
+    "langfuse", 40, _matches, _mark, _read, _helps, frozenset({_TYPE, _INPUT, _OUTPUT})
+)

@@ -68,4 +68,4 @@ def _answers(value: Json) -> tuple[Message, ...] | None:
     return messages_of(value, "assistant") or None
 
 
-CONVENTION = Convention("langsmith", 90, _matches, _mark, _read)
+CONVENTION = Convention("langsmith", 90, _matches, _mark, _read, names=frozenset({_KIND}))

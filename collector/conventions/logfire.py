@@ -28,4 +28,6 @@ def _read(draft: Draft) -> None:
     genai.read(draft)
 
 
-CONVENTION = Convention("logfire", 20, _matches, _mark, _read)
+CONVENTION = Convention(
+    "logfire", 20, _matches, _mark, _read, names=frozenset({"logfire.span_type"})
+)

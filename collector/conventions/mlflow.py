@@ -67,4 +67,4 @@ def _conversation(value: Json) -> tuple[Message, ...] | None:
     return messages_of(value) or None
 
 
-CONVENTION = Convention("mlflow", 70, _matches, _mark, _read)
+CONVENTION = Convention("mlflow", 70, _matches, _mark, _read, names=frozenset({_TYPE}))

@@ -19,4 +19,7 @@ def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text("gen_ai.operation.name"))
 
 
-CONVENTION = Convention("ms_agent_framework", 94, _matches, _mark, genai.read)
+CONVENTION = Convention(
+    "ms_agent_framework", 94, _matches, _mark, genai.read,
+    names=frozenset({"gen_ai.operation.name"}),
+)  # fmt: skip

@@ -54,4 +54,6 @@ def _call(part: Mapping[str, Json]) -> Part | None:
     return call_part(found.get("call_id"), found.get("name"), found.get("arguments"))
 
 
-CONVENTION = Convention("openai_agents", 96, _matches, _mark, _read)
+CONVENTION = Convention(
+    "openai_agents", 96, _matches, _mark, _read, names=frozenset({"gen_ai.operation.name"})
+)

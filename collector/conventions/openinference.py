@@ -156,4 +156,4 @@ def _document(entry: dict[str, Json]) -> Document:
     return found[0] if found else Document()
 
 
-CONVENTION = Convention("openinference", 50, _matches, _mark, _read)
+CONVENTION = Convention("openinference", 50, _matches, _mark, _read, names=frozenset({_KIND}))

@@ -39,4 +39,6 @@ def _answered(value: Json) -> tuple[Message, ...] | None:
     return messages_of(as_dict(value).get("messages"), "assistant")[-1:] or None
 
 
-CONVENTION = Convention("openlit", 97, _matches, _mark, _read)
+CONVENTION = Convention(
+    "openlit", 97, _matches, _mark, _read, names=frozenset({"gen_ai.sdk.version"})
+)

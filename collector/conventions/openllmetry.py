@@ -94,4 +94,7 @@ def _definition(function: dict[str, Json]) -> Json:
     return {k: parsed(v) for k, v in function.items()}
 
 
-CONVENTION = Convention("openllmetry", 60, _matches, _mark, _read, _helps)
+CONVENTION = Convention(
+    "openllmetry", 60, _matches, _mark, _read, _helps,
+    frozenset({_KIND, "llm.request.type", _IN}),
+)  # fmt: skip

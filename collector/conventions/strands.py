@@ -21,4 +21,7 @@ def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text("gen_ai.operation.name"))
 
 
-CONVENTION = Convention("strands", 92, _matches, _mark, genai.read)
+CONVENTION = Convention(
+    "strands", 92, _matches, _mark, genai.read,
+    names=frozenset({"gen_ai.system", "gen_ai.provider.name"}),
+)  # fmt: skip

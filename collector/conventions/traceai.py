@@ -90,4 +90,4 @@ def _read_retrieval(draft: Draft) -> None:
     draft.payload("documents", _OUT, documents_of)
 
 
-CONVENTION = Convention("traceai", 80, _matches, _mark, _read)
+CONVENTION = Convention("traceai", 80, _matches, _mark, _read, names=frozenset({_KIND}))

@@ -120,4 +120,4 @@ def _call(call: Mapping[str, Json]) -> Part:
     return call_part(call.get("toolCallId"), call.get("toolName"), arguments)
 
 
-CONVENTION = Convention("vercel", 30, _matches, _mark, _read)
+CONVENTION = Convention("vercel", 30, _matches, _mark, _read, names=frozenset({"ai.operationId"}))

@@ -19,7 +19,7 @@ _LISTS: Final = (
     ("annotations.", "annotation."), ("evaluations.", "evaluation."),
 )  # fmt: skip
 _TARGETS: Final = (("", "step"), ("trace.", "trajectory"), ("session.", "session"))
-_FIRST: Final = tuple(
+_FIRST: Final = frozenset(
     f"{scope}{outer}{index}.{inner}name"
     for scope, _ in _TARGETS
     for outer, inner in _LISTS
@@ -37,7 +37,7 @@ def read_feedback(draft: Draft) -> None:
             found = _of_event(event.attributes, trace_id, span_id, event.at)
             if found is not None:
                 draft.feedback.append(found)
-    if draft.kind is Kind.FEEDBACK or any(name in draft.attributes for name in _FIRST):
+    if draft.kind is Kind.FEEDBACK or not draft.attributes.keys().isdisjoint(_FIRST):
         _read_annotations(draft)
 
 

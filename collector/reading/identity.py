@@ -1,11 +1,14 @@
-"""Who and where: session, user, environment, service, prompt, agent."""
+"""Who and where: session, user, environment, service, prompt, agent, cohort."""
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Hashable, Mapping
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+import orjson
 
 from collector.reading.draft import Draft
 from collector.reading.values import as_text
-from waypost.assembly.cohort import metadata_of
+from waypost.assembly.cohort import Cohorts, metadata_of
 from waypost.names import COHORT, SCHEMA, SCOPE
 from waypost.records import Json, Kind
 
@@ -54,19 +57,102 @@ _PROMPT_VERSION: Final = (
 _VERSION_WORDS: Final = ("prompt_version", "promptVersion")
 _VERSION_NAMES: Final = _homes(*_VERSION_WORDS)
 _NAME_LIMIT: Final = 120
+_AGENT: Final = ("gen_ai.agent.name", "agent.name", "agent_name")
+_AGENT_VERSION: Final = "gen_ai.agent.version"
+_OPERATION: Final = "gen_ai.operation.name"
+_SESSION_NAME: Final = "langsmith.trace.session_name"
+_NAMES: Final = frozenset(
+    {"metadata", SCHEMA, _OPERATION, _AGENT_VERSION, _SESSION_NAME, *_AGENT, *_ENVIRONMENT,
+     *_PROMPT_NAME, *_PROMPT_VERSION, *_VERSION_NAMES,
+     *(name for names, _ in (*_SESSION, *_USER) for name in names)}
+)  # fmt: skip
+# Every field that is read or filled below; a field of cohorts is named like the key.
+_FIELDS: Final = (
+    "session", "user", "environment", "service", "agent", "agent_version", "cohort",
+    "prompt_name", "prompt_version", "model", "route",
+)  # fmt: skip
+_MOST: Final = 8_192
+_LONG: Final = 2_048
+
+Getter: TypeAlias = Callable[[Mapping[str, Json]], Hashable]
+
+
+def sayers(names: tuple[str, ...], cohorts: Cohorts | None) -> Getter | None:
+    """What takes out of attributes with these names all the values that say who and where."""
+    more = cohorts.attributes if cohorts is not None else frozenset()
+    found = [n for n in names if n in _NAMES or n in more or n.startswith(COHORT)]
+    if not found:
+        return None
+    get = itemgetter(*found, found[0])  # the first again, because of one name it gives no tuple
+
+    def said(attributes: Mapping[str, Json]) -> Hashable:
+        values = get(attributes)
+        return values, tuple(map(type, values))  # 1 and True are equal, what they say is not
+
+    return said
+
+
+class Identities:
+    """Who and where of spans seen lately: the spans of a run say the same again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, dict[str, Any]] = {}
+        self._resource: tuple[Mapping[str, Json], bytes] = ({}, b"")
+
+    def read(self, draft: Draft, cohorts: Cohorts | None, said: Getter | None) -> None:
+        """Fill the fields of identity and cohort; `said` is what `sayers` gave for the span."""
+        fields = draft.fields
+        key = (
+            cohorts.keys if cohorts is not None else None,
+            draft.kind,
+            draft.span.scope_name,
+            self._resource_key(draft.span.resource),
+            said(draft.attributes) if said is not None else None,
+            *map(fields.get, _FIELDS),
+        )
+        try:
+            known = self._known.get(key)
+        except TypeError:  # a list or an object among the values
+            _read(draft, cohorts)
+            return
+        if known is None:
+            _read(draft, cohorts)
+            self._keep(key, {n: fields[n] for n in _FIELDS if n in fields})
+        else:
+            fields.update(known)
+
+    def _keep(self, key: Hashable, found: dict[str, Any]) -> None:
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        if len(repr(key)) <= _LONG:
+            self._known[key] = found
+
+    def _resource_key(self, resource: Mapping[str, Json]) -> bytes:
+        """The content of a resource, which all spans of a group share."""
+        if self._resource[0] is not resource:
+            self._resource = (resource, orjson.dumps(resource))
+        return self._resource[1]
+
+
+def _read(draft: Draft, cohorts: Cohorts | None) -> None:
+    read_identity(draft)
+    if cohorts is not None:
+        span, fields = draft.span, draft.fields
+        said = fields.get("cohort", {})
+        fields["cohort"] = cohorts.of(span.attributes, span.resource, said, fields.get)
 
 
 def read_identity(draft: Draft) -> None:
     """Fill what a step says of itself; what its scopes and its resource say is inherited later."""
-    if draft.text("gen_ai.operation.name") == "create_agent":
+    if draft.text(_OPERATION) == "create_agent":
         return  # it may carry the previous run's session and user
     metadata = metadata_of(draft.attributes)
     draft.put("session", _named(draft, metadata, _SESSION))
     draft.put("user", _named(draft, metadata, _USER))
     draft.put("environment", draft.text(*_ENVIRONMENT) or _first(draft.span.resource, _ENVIRONMENT))
     draft.put("service", _service(draft))
-    draft.put("agent", draft.text("gen_ai.agent.name", "agent.name", "agent_name"))
-    draft.put("agent_version", draft.text("gen_ai.agent.version"))
+    draft.put("agent", draft.text(*_AGENT))
+    draft.put("agent_version", draft.text(_AGENT_VERSION))
     if SCHEMA in draft.attributes or draft.span.scope_name == SCOPE:
         draft.put("cohort", _declared(draft.attributes))
     if draft.kind is Kind.LLM or draft.kind.is_scope:
@@ -90,7 +176,7 @@ def _service(draft: Draft) -> str | None:
     name = _first(resource, ("service.name",))
     if name is None or name.startswith("unknown_service"):
         other = _first(resource, ("project_name", "openinference.project.name"))
-        name = other or draft.text("langsmith.trace.session_name") or name
+        name = other or draft.text(_SESSION_NAME) or name
     return name
 
 

@@ -131,7 +131,7 @@ def _read_all(draft: Draft, groups: Iterable[Pairs], inner: str) -> tuple[Messag
 
 
 def _read_one(draft: Draft, pairs: Pairs, inner: str) -> tuple[Message, ...]:
-    key = (inner, *pairs)
+    key = (inner, *pairs, *map(type, pairs))  # 1 and True are equal, and not the same
     try:
         found = draft.recall.known(key)
     except TypeError:  # a value that cannot be looked up, such as a list

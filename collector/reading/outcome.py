@@ -12,10 +12,15 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 _FAILED: Final = frozenset({"error", "failed", "failure"})
 _ERROR_CODE: Final = 2
 _STATUSES: Final = {s.value: s for s in Status}
+_LEVEL: Final = "langfuse.observation.level"
+_WORDS: Final = ("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status")
+_SPEAKING: Final = frozenset({STATUS, "error.type", "langgraph.interrupt", _LEVEL, *_WORDS})
 
 
 def read_outcome(draft: Draft) -> None:
     """Fill status and error from everything that may speak of them."""
+    if _is_silent(draft):
+        return
     exception = next((e for e in reversed(draft.span.events) if e.name == "exception"), None)
     said = _STATUSES.get(draft.text(STATUS) or "")
     if said is not None:
@@ -29,6 +34,16 @@ def read_outcome(draft: Draft) -> None:
     for index, event in enumerate(draft.span.events):
         if event.name == "exception":
             draft.read_events.add(index)
+
+
+def _is_silent(draft: Draft) -> bool:
+    span = draft.span
+    return not (
+        span.events
+        or span.status_message
+        or span.status_code == _ERROR_CODE
+        or draft.fields.get("status") is Status.ERROR
+    ) and draft.attributes.keys().isdisjoint(_SPEAKING)
 
 
 def _is_interrupt(draft: Draft, exception: Event | None) -> bool:
@@ -50,9 +65,9 @@ def _is_interrupt(draft: Draft, exception: Event | None) -> bool:
 def _has_failed(draft: Draft) -> bool:
     if draft.span.status_code == _ERROR_CODE or draft.text("error.type"):
         return True
-    if draft.text("langfuse.observation.level") == "ERROR":
+    if draft.text(_LEVEL) == "ERROR":
         return True
-    word = draft.text("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status") or ""
+    word = draft.text(*_WORDS) or ""
     return word.lower() in _FAILED
 
 

@@ -1,5 +1,7 @@
 """The contract of every dialect: its samples read as recorded, and no attributes ever raise."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from collector.convention import GROUP, PACKAGE, Convention, Reader
 from tests.conventions_table import DOCUMENT, render
 from tests.samples import conventions, load, sample, scenarios, spans_of
+from waypost.assembly import Cohorts
 from waypost.plugins import discover
 from waypost.records import Json, Kind, RawSpan, Status, Step, Trajectory
 
@@ -129,6 +132,26 @@ def test_every_convention_with_a_marker_of_its_own_has_a_sample() -> None:
     names = [*conventions(), "agent_trajectory"]
     read = {reader.choose(span).name for name in names for span in spans_of(name)}
     assert {c.name for c in FOUND} - read == set()
+
+
+def altered(span: RawSpan) -> Iterator[RawSpan]:
+    """The span, and the span with each value of a short attribute replaced by others."""
+    yield span
+    short = [k for k, v in span.attributes.items() if not isinstance(v, str) or len(v) < 60]
+    for name in short[:20]:
+        for value in ("other", 1, True):
+            yield replace(span, attributes={**span.attributes, name: value})
+
+
+@pytest.mark.parametrize("convention", conventions())
+def test_what_a_reader_remembers_never_changes_what_it_reads(convention: str) -> None:
+    cohorts = Cohorts(["region", "agent", "model", "prompt_version", "environment"])
+    everyone = [replace(c, names=None) for c in FOUND]
+    warm = Reader(FOUND)
+    for sent in spans_of(convention)[:3]:
+        for span in altered(sent):
+            fresh = Reader(everyone).read(span, cohorts)
+            assert repr(warm.read(span, cohorts)) == repr(fresh)
 
 
 def test_ranks_are_unequal_so_that_the_order_is_certain() -> None:

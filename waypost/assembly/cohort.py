@@ -27,10 +27,12 @@ _SCRUBBED: Final = "[Scrubbed due to"
 
 
 class Cohorts:
-    """The declared cohort keys, and under which names clients write them."""
+    """The declared cohort keys, and under which names of attributes clients write them."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._names = {key: _names_of(key) for key in keys}
+        self.keys = tuple(self._names)
+        self.attributes = frozenset(name for names in self._names.values() for name in names)
 
     def of(
         self,

@@ -1,7 +1,7 @@
 """Steps and messages as bytes: what a row holds, and the way back."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from waypost.records import (
 
 RAW, ZSTD = 0, 1
 _SMALL = 200
+_QUICK = 4_096
 INLINE = 512
 COLUMN_TEXT = 512
 HASH_BYTES = 16
@@ -68,6 +69,7 @@ class Codec:
     """Compresses and restores bodies; not for use by two threads at once."""
 
     def __init__(self) -> None:
+        self._quick = zstandard.ZstdCompressor(level=1, write_content_size=True)
         self._press = zstandard.ZstdCompressor(level=3, write_content_size=True)
         self._restore = zstandard.ZstdDecompressor()
 
@@ -75,7 +77,8 @@ class Codec:
         """The encoding and the bytes to store."""
         if len(body) < _SMALL:
             return RAW, body
-        return ZSTD, self._press.compress(body)
+        # A small body comes out as small at twice the speed.
+        return ZSTD, (self._quick if len(body) < _QUICK else self._press).compress(body)
 
     def restore(self, enc: int, body: bytes) -> bytes:
         return body if enc == RAW else self._restore.decompress(body)
@@ -94,7 +97,15 @@ class Bodies:
 
     def put_messages(self, messages: Iterable[Message]) -> bytes:
         """The hashes of these messages, end to end."""
-        return b"".join(self.put(canonical_message(m)) for m in messages)
+        return b"".join([self.put(canonical_message(m)) for m in messages])
+
+    def put_named(
+        self, messages: Iterable[Message], names: Iterable[bytes], fresh: "Bodies"
+    ) -> None:
+        """Messages whose hashes are known; some of their bodies may be among the fresh ones."""
+        for message, name in zip(messages, names, strict=True):
+            body = fresh.by_hash.get(name)
+            self.by_hash[name] = canonical_message(message) if body is None else body
 
 
 class Names:
@@ -106,19 +117,21 @@ class Names:
 
     def __init__(self, most: int = 16_000) -> None:
         self._most = most
-        self._known: dict[int, tuple[Message, bytes]] = {}
+        self._known: dict[int, bytes] = {}
+        self._held: list[Message] = []
 
-    def of(self, messages: Iterable[Message]) -> list[bytes]:
-        """The hash of each message."""
+    def of(self, messages: Sequence[Message], bodies: Bodies) -> list[bytes]:
+        """The hash of each message; those seen for the first time become bodies at once."""
         if len(self._known) > self._most:
             self._known.clear()
-        known, names = self._known, []
-        for message in messages:
-            entry = known.get(id(message))
-            if entry is None:
-                entry = known[id(message)] = (message, digest(canonical_message(message)))
-            names.append(entry[1])
-        return names
+            self._held.clear()
+        known = self._known
+        if not known.keys() >= set(map(id, messages)):
+            for message in messages:
+                if id(message) not in known:
+                    known[id(message)] = bodies.put(canonical_message(message))
+                    self._held.append(message)
+        return [known[id(message)] for message in messages]
 
 
 def pack_detail(step: Step, bodies: Bodies) -> bytes:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from waypost.canon import digest
 from waypost.records import Content, Feedback, Kind, Reading, Step
 from waypost.store import rows
-from waypost.store.codec import Bodies, Codec, Names, pack_detail
+from waypost.store.codec import Bodies, Codec, Names, pack_detail, split_hashes
 from waypost.store.engine import plainly
 from waypost.store.history import Context, History
 from waypost.store.partitions import FUTURE, ensure_days
@@ -145,9 +145,10 @@ class Batch:
         if step.input_base is not None or not step.input:
             return rows.InputColumns(None, None, bodies.put_messages(step.input), None)
         trace = (project_id, step.trace_id)
-        hashes = b"".join(self._names.of(step.input))
+        fresh = Bodies()
+        hashes = b"".join(self._names.of(step.input, fresh))
         delta = self._history.delta(trace, day, hashes)
-        bodies.put_messages(step.input[delta.keep :])
+        bodies.put_named(step.input[delta.keep :], split_hashes(delta.add), fresh)
         if step.kind is Kind.LLM and not step.marker:
             self._history.stage(trace, Context(step.span_id, day, hashes, delta.depth))
         keep = delta.keep if delta.base is not None else None

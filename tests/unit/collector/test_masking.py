@@ -31,6 +31,13 @@ def reading(**attributes: Json) -> Reading:
     return Reader().read(span)
 
 
+def test_a_number_that_equals_a_harmless_one_is_masked_all_the_same() -> None:
+    card = 4_111_111_111_111_111
+    seen = masker()
+    seen.reading(reading(number=float(card)))
+    assert seen.reading(reading(number=card)).step.attributes["number"] == "[CARD]"
+
+
 def test_a_planted_secret_is_gone_from_every_field() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
