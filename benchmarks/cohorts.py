@@ -1,17 +1,26 @@
-"""Five million scores: how fast rates, lines, comparisons and previews answer.
+"""Five million scores: how fast rates, lines and comparisons answer, and that alerts keep up.
 
-`python -m benchmarks.cohorts` fills a database of its own (about two minutes) and prints CPU
-seconds of client and server for each question.
+`python -m benchmarks.cohorts` fills a database of its own and prints the CPU of client and server
+for each question; then it lets the alert engine count and judge every run from nothing, tells an
+incident, previews a rule over all days, and exits 1 if a run is left out or memory grows.
 """
 
 import argparse
 import datetime as dt
+import sys
 from collections.abc import Callable
 
+import psutil
 import sqlalchemy as sa
 
 from benchmarks.measure import Bench, bench
-from waypost.store import rates, run_rates, scores
+from evaluators.alerts.engine import tick
+from evaluators.alerts.message import compose
+from evaluators.alerts.previews import history
+from evaluators.alerts.rules import parse
+from waypost.store import alerts, rates, run_rates, scores
+from waypost.store.audit import Actor
+from waypost.store.incidents import Incident, Member
 from waypost.store.partitions import ensure_days
 from waypost.store.rates import DAY, HOUR, Window
 
@@ -31,6 +40,29 @@ _SCORES = sa.text("""
       cast(:now as timestamptz) - (n::float8 / :total) * make_interval(days => :days),
       (n / 50) % cast(:cohorts as bigint) + 1, case when hashint8(n) % 20 = 0 then 0 else 1 end, 0.5
     from generate_series(cast(:first as bigint), cast(:last as bigint)) as n""")
+
+
+_RUNS = sa.text("""
+    with run as (
+      select n, md5(n::text)::uuid as trace_id,
+        cast(:now as timestamptz) - ((n * 50 + 49)::float8 / :total) * make_interval(days => :days)
+          as first_at
+      from generate_series(0, cast(:total as bigint) / 50 - 1) as n),
+    noted as (
+      insert into changed (project_id, trace_id, at)
+      select 1, trace_id, first_at from run order by first_at)
+    insert into trajectory (project_id, trace_id, day, trajectory_id, first_at, last_at, settled_at,
+      session_id, cohort_id, steps, errors, root_ended, measures)
+    select 1, trace_id, (first_at at time zone 'UTC')::date, trace_id, first_at, first_at, first_at,
+      'session ' || n / 3, n % cast(:cohorts as bigint) + 1, 50, (n % 20 = 0)::int, true,
+      '{"retries": 0, "blocks": 0, "fallbacks": 0, "thumbs_down": 0, "escalations": 0,
+        "tickets": 0, "overrides": 0, "latency_ms": 1200, "faults": {}, "versions": []}'
+    from run""")
+RULES = (
+    {"name": "fails", "evaluator": "judge1", "by": ["tenant"]},
+    {"name": "level", "evaluator": "judge2", "by": ["model", "region"], "level": 0.2},
+    {"name": "errors", "rate": "errors", "by": ["tenant"]},
+)
 
 
 def fill(store: Bench, total: int) -> None:
@@ -72,25 +104,72 @@ def questions() -> dict[str, Question]:
     }
 
 
-def report(total: int) -> None:
+def asked(store: Bench) -> None:
+    """What each question costs, on average of ten."""
+    print(f"{'question':<36}{'client ms':>12}{'server ms':>12}")
+    with store.engine.connect() as connection:
+        for name, ask in questions().items():
+            ask(connection)
+            before = store.cpu()
+            for _ in range(10):
+                ask(connection)
+            took = store.cpu() - before
+            print(f"{name:<36}{took.client * 100:>12.1f}{took.server * 100:>12.1f}", flush=True)
+
+
+def kept_up(store: Bench, total: int) -> bool:
+    """Whether the engine counts and judges every run, and in bounded memory."""
+    runs = total // 50
+    with store.engine.begin() as connection:
+        values = {"now": NOW, "total": total, "days": DAYS, "cohorts": COHORTS}
+        connection.execute(_RUNS, values)
+        for rule in RULES:
+            alerts.save(connection, 1, rule, by=Actor("benchmark", "benchmark"))
+    with store.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("analyze"))
+    process, counted, early = psutil.Process(), 0, 0
+    before = store.cpu()
+    while (ticked := tick(store.engine, NOW)).runs:
+        counted += ticked.runs
+        early = early or process.memory_info().rss
+    took = store.cpu() - before
+    grown = (process.memory_info().rss - early) >> 20
+    print(f"\ncounted and judged {counted:,} runs by {len(RULES)} rules: "
+          f"{took.client / counted * 1e6:.0f} ms of client and "
+          f"{took.server / counted * 1e6:.0f} ms of server CPU per 1,000; "
+          f"{grown:+} MiB of memory while at it")  # fmt: skip
+    return counted == runs and grown < 200
+
+
+def told(store: Bench) -> None:
+    """An incident's whole message, and a rule run over all days."""
+    project = Incident(
+        1, 1, 1, "fails", "rate", "open", NOW, NOW - DAY, NOW, None, None, None, None, NOW, 0, {},
+        (Member(("t7",), NOW, None, NOW - DAY, 9, 20, 0.05),),
+    )  # fmt: skip
+    with store.engine.connect() as connection:
+        known = store.cost(lambda: compose(connection, parse(RULES[0]), project, NOW))
+        since = NOW - DAYS * DAY
+        ran = store.cost(lambda: history.run(connection, 1, RULES[0], since, NOW))
+    for name, cpu in (("a message about a day", known), (f"preview of {DAYS} days", ran)):
+        print(f"{name:<36}{cpu.client * 1000:>12.0f}{cpu.server * 1000:>12.0f}")
+
+
+def report(total: int) -> bool:
     with bench() as store:
         fill(store, total)
         print(f"{total:,} scores, {COHORTS} cohorts, {JUDGES} evaluators, {DAYS} days\n")
-        print(f"{'question':<36}{'client ms':>12}{'server ms':>12}")
-        with store.engine.connect() as connection:
-            for name, ask in questions().items():
-                ask(connection)
-                before = store.cpu()
-                for _ in range(10):
-                    ask(connection)
-                took = store.cpu() - before
-                print(f"{name:<36}{took.client * 100:>12.1f}{took.server * 100:>12.1f}", flush=True)
+        asked(store)
+        good = kept_up(store, total)
+        told(store)
+    print("Nothing was left out." if good else "Runs were left out, or memory grew.")
+    return good
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=int, default=5_000_000)
-    report(parser.parse_args().scores)
+    sys.exit(0 if report(parser.parse_args().scores) else 1)
 
 
 if __name__ == "__main__":

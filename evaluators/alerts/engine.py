@@ -6,13 +6,13 @@ killed one neither loses nor doubles anything. Sending comes after, from the out
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evaluators.alerts import grouping, message
 from evaluators.alerts.apart import apart
 from evaluators.alerts.rules import Rule, parse
-from evaluators.alerts.tracker import Common, Sessions, Tracker, Turn
+from evaluators.alerts.tracker import Common, Labels, Sessions, Tracker, Turn
 from waypost.store import alerts, cohorts, deliveries, feed, incidents
 from waypost.store.alerts import StoredRule
 from waypost.store.engine import Connection, Engine, limit_time
@@ -60,10 +60,8 @@ def tick(
             for project_id in sorted(changed.keys() | rules.keys()):
                 changes = _count(connection, project_id, changed.get(project_id, {}), moment)
                 done.runs += len(changes)
-                for stored in rules.get(project_id, []):
-                    with apart(connection, f"Alert rule {stored.name!r} failed") as fault:
-                        _step(connection, stored, changes, moment, done)
-                    alerts.set_fault(connection, stored, fault.text)
+                mine = rules.get(project_id, [])
+                _judge(connection, project_id, mine, changes, now=moment, done=done)
             done.more = sum(len(traces) for traces in changed.values()) >= most
         if not done.more:
             break
@@ -91,13 +89,27 @@ def _count(
     ]
 
 
+def _judge(
+    connection: Connection, project_id: int, rules: Sequence[StoredRule],
+    changes: Sequence[RunChange], *, now: dt.datetime, done: Ticked,
+) -> None:  # fmt: skip
+    """Feed what changed to every rule of a project; one that breaks holds up no other."""
+    labels: Labels = {}
+    sessions = Sessions()
+    if rules and changes:
+        labels = labels_of(connection, project_id, changes)
+        sessions = sessions_of(connection, project_id, changes)
+    for stored in rules:
+        own = {name: dict(runs) for name, runs in sessions.items()}
+        with apart(connection, f"Alert rule {stored.name!r} failed") as fault:
+            _step(connection, stored, changes, (labels, own), now=now, done=done)
+        alerts.set_fault(connection, stored, fault.text)
+
+
 def _step(
-    connection: Connection,
-    stored: StoredRule,
-    changes: Sequence[RunChange],
-    now: dt.datetime,
-    done: Ticked,
-) -> None:
+    connection: Connection, stored: StoredRule, changes: Sequence[RunChange],
+    around: tuple[Labels, Sessions], *, now: dt.datetime, done: Ticked,
+) -> None:  # fmt: skip
     """Feed one rule, keep its state, and write what turned."""
     rule = parse(stored.body)
     if not changes and rule.no_data is None:
@@ -105,24 +117,18 @@ def _step(
     tracker = Tracker(
         rule, common=Common.from_json(stored.pool), cells=alerts.states(connection, stored.id)
     )
-    turns = []
-    if changes:
-        turns = tracker.feed(
-            changes, labels_of(connection, stored.project_id, changes),
-            sessions_of(connection, stored.project_id, changes), now=now.timestamp(),
-        )  # fmt: skip
+    turns = tracker.feed(changes, *around, now=now.timestamp())
     silent = tracker.silent(now.timestamp())
     moved = [(label, tracker.row(label)) for label in tracker.touched]
-    alerts.save_states(connection, stored.id, moved, tracker.common.as_json())
+    if moved:
+        alerts.save_states(connection, stored.id, moved, tracker.common.as_json())
     for turn in turns:
         _turn(connection, stored, rule, turn, tracker, mode="rate", now=now, done=done)
     for turn in silent:
         _turn(connection, stored, rule, turn, tracker, mode="no_data", now=now, done=done)
 
 
-def labels_of(
-    connection: Connection, project_id: int, changes: Sequence[RunChange]
-) -> dict[int, dict[str, str]]:
+def labels_of(connection: Connection, project_id: int, changes: Sequence[RunChange]) -> Labels:
     """The values of every cohort that these runs are or were counted in."""
     ids: set[int] = set()
     for change in changes:
@@ -255,11 +261,16 @@ def _kept(incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
 
 
 def preview(
-    rule: Rule,
-    changes: Sequence[RunChange],
-    labels: Mapping[int, Mapping[str, str]],
-    *,
-    now: float,
+    rule: Rule, parts: Iterable[tuple[Sequence[RunChange], Labels]], *, now: float
 ) -> list[Turn]:
-    """What the rule would have done on these runs: the server's own lines on history."""
-    return Tracker(replace(rule, no_data=None)).feed(changes, labels, {}, now=now)
+    """What the rule would have done on these runs, given in order of arrival with their labels.
+
+    These are the server's own lines on history. A silence leaves no run behind, so that `no_data`
+    is not previewed.
+    """
+    tracker, sessions = Tracker(replace(rule, no_data=None)), Sessions()
+    turns: list[Turn] = []
+    for changes, labels in parts:
+        turns += tracker.feed(changes, labels, sessions, now=now)
+        tracker.forget(sessions)
+    return turns

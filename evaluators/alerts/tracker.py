@@ -224,6 +224,15 @@ class Tracker:
             for p in places.tolist()
         ]
 
+    def forget(self, sessions: Sessions) -> None:
+        """Drop the sessions that no run which still counts can belong to."""
+        late = max(_LATE, self.rule.window.total_seconds())
+        edge = self.common.clock - late - (_SESSION_HOURS + 1) * HOUR
+        for name in [
+            n for n, runs in sessions.items() if all(r.hour < edge for r in runs.values())
+        ]:
+            del sessions[name]
+
     def silent(self, now: float) -> list[Turn]:
         """Cohorts with steady traffic of which nothing comes any more, and those that are back."""
         if self.rule.no_data is None:

@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -23,6 +23,8 @@ from waypost.store.measures import HISTOGRAMS, Measure
 _LOCK = 0x57415953
 _HOUR = 3600
 _COST_UNIT = 1e-6
+# Of a session with more runs than fifty an hour for two days not all need be read: it is none.
+_SESSION_RUNS = 2500
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,36 +139,69 @@ def count(connection: Connection, project_id: int, noted: Mapping[str, float]) -
 
 
 def history(
-    connection: Connection, project_id: int, since: dt.datetime, until: dt.datetime
-) -> list[RunChange]:
-    """Every counted run of a period as if it came now, for a preview of rules."""
+    connection: Connection,
+    project_id: int,
+    since: dt.datetime,
+    until: dt.datetime,
+    *,
+    part: str = "",
+    each: int = 2000,
+) -> Iterator[list[RunChange]]:
+    """The counted runs of a period as if they came now, in order of arrival and in bounded lists.
+
+    `part` is an evaluator, or empty for the run itself; of a run only that is read.
+    """
     rows = connection.execute(
-        sa.text("""
-            select trace_id, session_id, first_at, counted from trajectory
-            where project_id = :project_id and day >= :day and counted is not null
-              and first_at >= :since and first_at < :until"""),
-        {"project_id": project_id, "day": since.date(), "since": since, "until": until},
-    )
-    return [
-        RunChange(
-            row.trace_id.hex, row.session_id, row.first_at.timestamp(), None,
-            Counted.from_json(row.counted),
-        )
-        for row in rows
-    ]  # fmt: skip
+        _HISTORY.execution_options(yield_per=each),
+        {
+            "project_id": project_id, "since_day": since.date(), "until_day": until.date(),
+            "since": since, "until": until, "part": part,
+        },
+    )  # fmt: skip
+    for some in rows.partitions():
+        yield [_as_if_new(row, part) for row in some]
+
+
+def _as_if_new(row: Any, part: str) -> RunChange:
+    counted = Counted.from_json(
+        {
+            "c": row.cohort_id, "h": row.hour, "m": row.measures or {},
+            "s": {part: row.scores} if row.scores else {},
+            "at": {part: row.arrived},
+        }
+    )  # fmt: skip
+    return RunChange(row.trace_id.hex, row.session_id, row.first_at.timestamp(), None, counted)
+
+
+_HISTORY = sa.text("""
+    select trace_id, session_id, first_at, (counted -> 'c')::int as cohort_id,
+      (counted -> 'h')::int as hour, counted -> 's' -> :part as scores,
+      case when :part = '' then counted -> 'm' end as measures,
+      (coalesce(counted -> 'at' -> :part, counted -> 'at' -> ''))::float8 as arrived
+    from trajectory
+    where project_id = :project_id and day >= :since_day and day <= :until_day
+      and counted is not null and first_at >= :since and first_at < :until
+    order by arrived, trace_id""")
 
 
 def of_sessions(
     connection: Connection, project_id: int, sessions: Sequence[str], since: dt.datetime
 ) -> dict[str, dict[str, Counted]]:
-    """What is counted of the runs of these sessions, by session and trace."""
+    """What is counted of the newest runs of these sessions, by session and trace."""
     rows = connection.execute(
         sa.text("""
-            select session_id, trace_id, counted from trajectory
-            where project_id = :project_id and session_id = any(:sessions)
-              and day >= :day and counted is not null"""),
-        {"project_id": project_id, "sessions": list(sessions), "day": since.date()},
-    )
+            select s.session_id, t.trace_id, t.counted
+            from unnest(cast(:sessions as text[])) as s (session_id)
+            cross join lateral (
+              select trace_id, counted from trajectory
+              where project_id = :project_id and session_id = s.session_id
+                and day >= :day and counted is not null
+              order by first_at desc limit :most) as t"""),
+        {
+            "project_id": project_id, "sessions": list(sessions), "day": since.date(),
+            "most": _SESSION_RUNS,
+        },
+    )  # fmt: skip
     found: dict[str, dict[str, Counted]] = defaultdict(dict)
     for row in rows:
         found[row.session_id][row.trace_id.hex] = Counted.from_json(row.counted)
@@ -298,20 +333,21 @@ def _keep(
         return
     connection.execute(
         sa.text("""
-            update trajectory t set counted = cast(c.counted as jsonb)
-            from unnest(cast(:traces as uuid[]), cast(:days as date[]), cast(:counted as text[]))
-              as c (trace_id, day, counted)
+            update trajectory t set counted = c.counted
+            from jsonb_to_recordset(cast(:kept as jsonb))
+              as c (trace_id uuid, day date, counted jsonb)
             where t.project_id = :project_id and t.trace_id = c.trace_id and t.day = c.day"""),
         {
             "project_id": project_id,
-            "traces": [row.trace_id for row, _ in kept],
-            "days": [row.day for row, _ in kept],
-            "counted": [
-                None if after is None else orjson.dumps(after.as_json()).decode()
-                for _, after in kept
-            ],
+            "kept": orjson.dumps(
+                [
+                    {"trace_id": row.trace_id, "day": row.day,
+                     "counted": None if after is None else after.as_json()}
+                    for row, after in kept
+                ]
+            ).decode(),
         },
-    )
+    )  # fmt: skip
 
 
 def _move(connection: Connection, project_id: int, changes: Sequence[RunChange]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from evaluators.alerts import engine
 from evaluators.alerts.rules import parse
 from waypost.previews import Fired, Preview
-from waypost.store import cohorts, feed
+from waypost.store import feed
 from waypost.store.engine import Connection
 
 
@@ -24,10 +24,12 @@ def run(
     until: dt.datetime,
 ) -> list[Fired]:
     """When the rule would have fired between these moments."""
-    changes = feed.history(connection, project_id, since, until)
-    ids = {c.after.cohort_id for c in changes if c.after is not None}
-    labels = cohorts.named(connection, project_id, ids)
-    turns = engine.preview(parse(table), changes, labels, now=until.timestamp())
+    rule = parse(table)
+    parts = (
+        (changes, engine.labels_of(connection, project_id, changes))
+        for changes in feed.history(connection, project_id, since, until, part=rule.part)
+    )
+    turns = engine.preview(rule, parts, now=until.timestamp())
     return [Fired(dt.datetime.fromtimestamp(t.at, dt.UTC), t.label, t.fired) for t in turns]
 
 

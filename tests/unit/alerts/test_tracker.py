@@ -77,12 +77,15 @@ def served(rule: Rule, runs: list[RunChange], seed: int) -> list[Turn]:
 def test_preview_and_server_agree_on_random_rules_and_data(rule: Rule, seed: int) -> None:
     runs = history(seed)
     shuffled = random.Random(seed).sample(runs, len(runs))
-    assert preview(rule, shuffled, COHORTS, now=START + 1e7) == served(rule, runs, seed)
+    expected = served(rule, runs, seed)
+    assert preview(rule, [(shuffled, COHORTS)], now=START + 1e7) == expected
+    parts = [(runs[n : n + 50], COHORTS) for n in range(0, len(runs), 50)]
+    assert preview(rule, parts, now=START + 1e7) == expected
 
 
 def test_they_agree_on_something() -> None:
     rule = Rule("rule", evaluator="safe", by=("model", "region"))
-    found = [preview(rule, history(seed), COHORTS, now=START + 1e7) for seed in range(8)]
+    found = [preview(rule, [(history(seed), COHORTS)], now=START + 1e7) for seed in range(8)]
     assert sum(map(len, found)) >= 4
 
 
@@ -98,6 +101,16 @@ def test_a_session_counts_once_however_many_runs_it_has() -> None:
     one = states(ten[:1], rule)
     assert states(ten, rule)["wait_n"] == one["wait_n"] == 1
     assert states(ten, rule)["fast"] == pytest.approx(one["fast"])
+
+
+def test_sessions_of_yesterday_are_forgotten_while_a_preview_runs() -> None:
+    rule = Rule("rule", evaluator="safe", by=("model",))
+    tracker, sessions = Tracker(rule), Sessions()
+    runs = [run_at(START + n * 3600, 0, False, name=str(n), session=f"s{n}") for n in range(72)]
+    for run in runs:
+        tracker.feed([run], COHORTS, sessions, now=START + 1e7)
+        tracker.forget(sessions)
+    assert 25 <= len(sessions) <= 33
 
 
 def test_a_value_shared_by_a_crowd_is_no_session() -> None:
