@@ -17,7 +17,7 @@ import pytest
 
 from tests.shared import ROOT
 from waypost.errors import StoreBusy, WaypostError
-from waypost.store.embedded import EmbeddedPostgres, _owner_uid
+from waypost.store.embedded import EmbeddedPostgres, _owner_uid, binaries
 
 pytestmark = [pytest.mark.store, pytest.mark.slow]
 
@@ -189,7 +189,14 @@ def test_a_full_disk_gives_a_sentence(tmp_path: Path) -> None:
 def test_as_root_postgres_runs_as_a_lesser_user_also_below_a_closed_folder(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with EmbeddedPostgres(closed / "data", buffers_mb=32) as server:
+    wheel = binaries().parents[1]
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(part, closed / part.name)
+    server = EmbeddedPostgres(closed / "data", buffers_mb=32)
+    server._bin = closed / binaries().relative_to(wheel.parent)
+    with server:
         postmaster = server.postmaster()
         assert postmaster is not None
         assert postmaster.uids().effective == _owner_uid() != 0
+        status = Path(f"/proc/{postmaster.pid}/status").read_text()
+        assert "CapEff:\t0000000000000002\n" in status  # to pass through folders, and no more

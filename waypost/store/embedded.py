@@ -319,7 +319,8 @@ def _as_owner() -> list[str]:
     """The prefix that runs a program as Postgres's user.
 
     Root's own folders are often closed to others, so the lesser user keeps the right to pass
-    through them; nothing else of root is kept.
+    through them; nothing else of root is kept. Without the fix-up bit access(2) would forget that
+    right, and Postgres's programs ask access(2) for one another.
     """
     if os.geteuid() != 0:
         return []
@@ -327,7 +328,7 @@ def _as_owner() -> list[str]:
     return [
         "setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups",
         "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
-        "--bounding-set=-all,+dac_override", "--no-new-privs",
+        "--bounding-set=-all,+dac_override", "--securebits=+no_setuid_fixup", "--no-new-privs",
     ]  # fmt: skip
 
 
