@@ -87,13 +87,21 @@ class Door:
                 if self.needs_key:
                     raise NoKey
                 return self._default_project()
-            self._check_address(address)
-            key = self._key(secret)
-            if key is None or not key.holds("write", dt.datetime.now(dt.UTC)):
-                self._note_wrong(address)
-                raise WrongKey
-            self._used.add(key.id)
-            return self._project(key.project_id)
+            return self._project(self._good(secret, address, "write").project_id)
+
+    def key(self, secret: str, address: str) -> Key:
+        """The key behind a secret, whatever it is good for; NotAllowed when it is for nothing."""
+        with self._lock:
+            return self._good(secret, address, *keys.SCOPES)
+
+    def _good(self, secret: str, address: str, *scopes: str) -> Key:
+        self._check_address(address)
+        key, now = self._key(secret), dt.datetime.now(dt.UTC)
+        if key is None or not any(key.holds(scope, now) for scope in scopes):
+            self._note_wrong(address)
+            raise WrongKey
+        self._used.add(key.id)
+        return key
 
     def _key(self, secret: str) -> Key | None:
         name = keys.hashed(secret)

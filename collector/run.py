@@ -88,7 +88,7 @@ class Collector:
             self._receiver,
             self._health,
             cors=origins,
-            rest=api.app(self._engine),
+            rest=api.app(self._engine, self._receiver.door),
             rates=Rates(self._engine),
         )
         listener = make_listener(app, settings.host, settings.otlp_http)

@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.responses import JSONResponse, Response
 
 from collector.api.shapes import Problem
-from collector.door import secret_in
+from collector.door import Door, WrongKey, secret_in
 from waypost.errors import NotAllowed
 from waypost.store import keys, projects
 from waypost.store.audit import Actor
@@ -37,6 +37,7 @@ class Caller:
     actor: Actor
     connection: Connection
     engine: Engine
+    door: Door
 
 
 class ScopedRoute(APIRoute):
@@ -74,7 +75,8 @@ def needs(scope: str) -> dict[str, Any]:
             403: {"description": "The key lacks the scope.", "model": Problem},
             404: {"description": "Nothing of that name or id.", "model": Problem},
             413: {"description": "The body is too large.", "model": Problem},
-            503: {"description": "Postgres is away.", "model": Problem},
+            429: {"description": "Too many wrong keys from one address.", "model": Problem},
+            503: {"description": "Postgres is away, or it takes too long.", "model": Problem},
         },
     }
 
@@ -82,22 +84,23 @@ def needs(scope: str) -> dict[str, Any]:
 def _caller(request: Request) -> Iterator[Caller]:
     """The caller behind the key, checked against the scope of the route that was hit."""
     engine: Engine = request.app.state.engine
+    door: Door = request.app.state.door
     secret = secret_in(request.headers)
     if secret is None:
         raise NoGoodKey
+    origin = request.client.host if request.client else "unknown"
     route: ScopedRoute = request.scope["route"]
     scope = route.scope_needed or "nobody"
+    try:
+        key = door.key(secret, origin)
+    except WrongKey as error:
+        raise NoGoodKey from error
+    if not key.holds(scope, dt.datetime.now(dt.UTC)):
+        raise NotAllowed(f"This key lacks the scope {scope!r}.")
     with plainly(), engine.begin() as connection:
-        key = keys.find(connection, secret)
-        now = dt.datetime.now(dt.UTC)
-        if key is None or not any(key.holds(s, now) for s in keys.SCOPES):
-            raise NoGoodKey
-        if not key.holds(scope, now):
-            raise NotAllowed(f"This key lacks the scope {scope!r}.")
-        origin = request.client.host if request.client else "unknown"
         actor = Actor(f"key {key.id} {key.name}", origin)
         limit_time(connection)
-        yield Caller(projects.get(connection, key.project_id), actor, connection, engine)
+        yield Caller(projects.get(connection, key.project_id), actor, connection, engine, door)
 
 
 By = Annotated[Caller, Depends(_caller)]

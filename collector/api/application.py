@@ -1,11 +1,14 @@
 """The ASGI application of the REST interface, with its specification and a page to read it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Any, Final
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,19 +16,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.api.access import SCOPE, SECURED, NoGoodKey
 from collector.api.reads import reads
 from collector.api.writes import writes
+from collector.door import Door, TooManyWrongKeys
+from collector.metrics import Metrics
 from waypost import __version__
 from waypost.errors import NotAllowed, NotFound, StoreAway, WaypostError
 from waypost.store.engine import Engine
 
 LIMIT: Final = 1 << 20
-_STATUS: Final = ((NoGoodKey, 401), (NotAllowed, 403), (NotFound, 404), (StoreAway, 503))
+_STATUS: Final = (
+    (NoGoodKey, 401), (TooManyWrongKeys, 429), (NotAllowed, 403), (NotFound, 404), (StoreAway, 503),
+)  # fmt: skip
+_UNKNOWN: Final = {
+    404: "There is no such operation; /api/v1/docs lists those there are.",
+    405: "This operation does not take this method; /api/v1/docs lists those there are.",
+    400: "The body cannot be read as JSON.",
+}
+_NOT_JSON: Final = "json_invalid"
+_log = logging.getLogger("waypost.api")
 _STYLE: Final = (
     "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:60rem}td{padding:.2rem .8rem}"
 )
 
 
-def app(engine: Engine) -> FastAPI:
-    """The interface over one store; mount it at /api/v1."""
+def app(engine: Engine, door: Door | None = None) -> FastAPI:
+    """The interface over one store; mount it at /api/v1. `door` knows keys, and who guesses."""
     made = FastAPI(
         title="Waypost",
         version=__version__,
@@ -35,11 +49,14 @@ def app(engine: Engine) -> FastAPI:
         dependencies=SECURED,
     )
     made.state.engine = engine
+    made.state.door = door or Door(engine, Metrics(), needs_key=True)
     for part in (reads, writes):
         made.include_router(part)
     made.add_exception_handler(WaypostError, _said)
     made.add_exception_handler(RequestValidationError, _not_understood)
     made.add_exception_handler(HTTPException, _plain)
+    made.add_exception_handler(DBAPIError, _database)
+    made.add_exception_handler(Exception, _unforeseen)
     made.add_middleware(_Bounded)
     made.add_route("/docs", _page(made), include_in_schema=False)
     return made
@@ -55,14 +72,29 @@ async def _not_understood(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(p) for p in first["loc"])
-    return JSONResponse({"error": f"{place}: {first['msg']}."}, status_code=400)
+    said = _UNKNOWN[400] if first["type"] == _NOT_JSON else f"{place}: {first['msg']}."
+    return JSONResponse({"error": said}, status_code=400)
 
 
 async def _plain(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse(
-        {"error": str(error.detail)}, status_code=error.status_code, headers=error.headers
-    )
+    said = _UNKNOWN.get(error.status_code, str(error.detail))
+    return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    if isinstance(error.orig, psycopg.errors.QueryCanceled):
+        said = "This takes longer than fifteen seconds; ask for a shorter window."
+        return JSONResponse({"error": said}, status_code=503)
+    return await _unforeseen(request, error)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    reason = str(error).partition("\n")[0][:300]
+    _log.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, reason)
+    said = "Something went wrong here that is not your fault; the collector's log says what."
+    return JSONResponse({"error": said}, status_code=500)
 
 
 def _page(made: FastAPI) -> Callable[[Request], Awaitable[Response]]:

@@ -3,8 +3,9 @@
 import base64
 import binascii
 import datetime as dt
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ from waypost.store.rates import Window
 reads = router()
 _DAY = dt.timedelta(days=1)
 _LONGEST = dt.timedelta(days=400)
+_YEARS = range(1970, 9000)
 _LONGEST_LIST = dt.timedelta(days=31)
 At = Annotated[dt.datetime | None, Query(description="A time with its zone, as in RFC 3339.")]
 Most = Annotated[int, Query(ge=1, le=200)]
@@ -75,11 +77,12 @@ def window_of(
     try:
         end = dt.datetime.now(dt.UTC) if until is None else until.astimezone(dt.UTC)
         start = end - _DAY if since is None else since.astimezone(dt.UTC)
-        fits = dt.timedelta() < end - start <= longest
-        Window(start, end).hours  # noqa: B018 - a time near the calendar's end has no full hour
-    except (OverflowError, ValueError) as error:
-        raise WrongUse("The times asked for lie outside the calendar.") from error
-    if not fits:
+        in_calendar = start.year in _YEARS and end.year in _YEARS
+    except (OverflowError, ValueError):
+        in_calendar = False
+    if not in_calendar:
+        raise WrongUse("The times asked for lie outside the calendar.")
+    if not dt.timedelta() < end - start <= longest:
         raise WrongUse(f"A window must end after it begins, and be at most {longest.days} days.")
     return Window(start, end)
 
@@ -100,15 +103,19 @@ def cursor_of(at: dt.datetime, last: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([at.isoformat(), last])).decode()
 
 
-def place_of(cursor: str | None) -> tuple[dt.datetime, Any] | None:
+def place_of(cursor: str | None, fits: Callable[[Any], bool]) -> tuple[dt.datetime, Any] | None:
     """The place a cursor stands for; WrongUse when it is not one of ours."""
     if cursor is None:
         return None
     try:
         at, last = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return dt.datetime.fromisoformat(at), last
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise WrongUse("The cursor is not one that this interface gave.") from error
+        moment = dt.datetime.fromisoformat(at)
+        is_ours = moment.tzinfo is not None and moment.year in _YEARS and fits(last)
+    except (binascii.Error, ValueError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise WrongUse("The cursor is not one that this interface gave.")
+    return moment, last
 
 
 @reads.get("/trajectories", **needs("read"))
@@ -125,9 +132,7 @@ def list_trajectories(
     conditions = where_of(span.where)
     ids = rates.cohort_ids(by.connection, by.project.id, conditions) if conditions else None
     asked = traces.Filter(since=window.since, until=window.until, cohort_ids=ids, **asdict(wanted))
-    after = place_of(cursor)
-    if after is not None and not _is_trace(after[1]):
-        raise WrongUse("The cursor is not one that this interface gave.")
+    after = place_of(cursor, _is_trace)
     found = traces.page(by.connection, by.project.id, asked, after=after, most=most)
     items = [shapes.TrajectoryShape(**_known(asdict(s))) for s in found]
     last = found[-1] if len(found) == most else None
@@ -137,15 +142,7 @@ def list_trajectories(
 
 
 def _is_trace(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 32 and value.isalnum() and _is_hex(value)
-
-
-def _is_hex(value: str) -> bool:
-    try:
-        int(value, 16)
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

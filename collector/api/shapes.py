@@ -349,7 +349,7 @@ class FeedbackIn(Shape):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NoNul)]
     trace_id: TraceId | None = None
     span_id: SpanId | None = None
-    session: Text | None = None
+    session: Annotated[Text, Field(min_length=1)] | None = None
     value: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] | None = None
     label: Text | None = None
     passed: bool | None = None

@@ -10,10 +10,10 @@ from fastapi import Path, Query
 from collector.api import shapes
 from collector.api.access import By, needs, router
 from collector.api.reads import At, Maybe, Most, cursor_of, place_of, window_of
+from collector.masking import Masker
 from waypost import previews
-from waypost.errors import BadSetting, NotFound, WrongUse
+from waypost.errors import NotFound, WrongUse
 from waypost.records import Feedback
-from waypost.redact import Redactor
 from waypost.store import alerts, deliveries, incidents
 from waypost.store.engine import Connection, plainly
 from waypost.store.incidents import Incident
@@ -31,9 +31,7 @@ def list_incidents(
     by: By, status: Status = None, rule: Maybe = None, cursor: Maybe = None, most: Most = 50
 ) -> shapes.Page[shapes.IncidentShape]:
     """The newest incidents."""
-    after = place_of(cursor)
-    if after is not None and not isinstance(after[1], int):
-        raise WrongUse("The cursor is not one that this interface gave.")
+    after = place_of(cursor, lambda last: type(last) is int and 0 < last < 2**63)
     found = incidents.page(
         by.connection, by.project.id, status=status, rule=rule, after=after, most=most
     )
@@ -150,9 +148,7 @@ def _preview() -> previews.Preview:
 
 
 def _checked(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The rule as it is stored; a text or number that Postgres cannot hold is refused."""
-    if "\\u0000" in str(table.items()) or "\x00" in str(table):
-        raise BadSetting("An alert rule cannot hold a NUL.")
+    """The rule as it is stored."""
     return _preview().check(table)
 
 
@@ -163,15 +159,16 @@ def give_feedback(by: By, body: shapes.FeedbackIn) -> shapes.Taken:
         raise WrongUse("Feedback must name a trace_id or a session.")
     if body.span_id is not None and body.trace_id is None:
         raise WrongUse("Feedback on a span must name its trace_id as well.")
-    redactor = Redactor(by.project.masking)
     target = "step" if body.span_id else "trajectory" if body.trace_id else "session"
     given = Feedback(
         name=body.name, target=target, trace_id=body.trace_id, span_id=body.span_id,
-        session=body.session, version=body.version, value=body.value,
-        label=None if body.label is None else redactor.text(body.label)[0], passed=body.passed,
-        explanation=redactor.text(body.explanation)[0], source=body.source, by=body.by,
+        session=body.session, version=body.version, value=body.value, label=body.label,
+        passed=body.passed, explanation=body.explanation, source=body.source, by=body.by,
         at=time.time_ns(),
     )  # fmt: skip
+    # As the collector masks: an id that is personal data joins its session as the same hash.
+    masker = Masker(by.project.masking, key=by.door.id_key(by.project.id))
+    given = masker.feedback(given)
     with plainly(), Writer(by.engine).batch() as batch:
         batch.put(by.project.id, [], feedback=[given], keep_days=by.project.keep_days)
     return shapes.Taken()

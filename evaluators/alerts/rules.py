@@ -33,6 +33,7 @@ _FIELDS = frozenset({
     "false_alarms", "owner", "severity", "channels", "renotify", "no_data", "group_wait",
     "enabled",
 })  # fmt: skip
+_TEXT = 256
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -141,9 +142,9 @@ def parse_all(document: Mapping[str, Any]) -> list[Rule]:
 
 def parse(table: Mapping[str, Any]) -> Rule:
     """One rule from its table; BadSetting says which entry does not fit, and what would."""
-    name = str(table.get("name") or "")
-    if not name or len(name) > 100:
-        raise BadSetting("An alert rule needs a name of 1 to 100 characters.")
+    name = table.get("name")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100:
+        raise BadSetting("An alert rule needs a name of 1 to 100 printable characters.")
     for entry in table:
         if entry not in _FIELDS:
             raise BadSetting(f"Alert rule {name!r} has an unknown entry {entry!r}.")
@@ -165,27 +166,30 @@ def parse(table: Mapping[str, Any]) -> Rule:
         window=_duration(name, "window", table.get("window", "1h")),
         minimum=_number(name, table, "minimum", 10.0, least=1, most=1e6) or 10.0,
         false_alarms=_number(name, table, "false_alarms", 0.05, least=1e-6, most=100) or 0.05,
-        owner=None if table.get("owner") is None else str(table["owner"])[:200],
+        owner=_text(name, table, "owner"),
         severity=severity,
         channels=_texts(name, table, "channels"),
         renotify=None if renotify == "never" else _duration(name, "renotify", renotify),
         no_data=None if no_data is None else _duration(name, "no_data", no_data),
         group_wait=_duration(name, "group_wait", table.get("group_wait", "30s")),
-        project=str(table.get("project", "default")),
-        enabled=bool(table.get("enabled", True)),
+        project=_text(name, table, "project") or "default",
+        enabled=_enabled(name, table.get("enabled", True)),
     )
 
 
 def _check_subject(name: str, evaluator: object, rate: object, over: object) -> None:
-    if evaluator is not None and (not isinstance(evaluator, str) or not evaluator):
+    if evaluator is not None and not _is_text(evaluator):
         raise _off(name, "evaluator", evaluator, "the name of an evaluator")
     if evaluator is not None:
         if rate not in (None, "abstentions"):
             raise BadSetting(
                 f"Alert rule {name!r} names an evaluator and the rate {rate!r}; choose one."
             )
-    elif rate not in RATES:
-        raise _off(name, "rate", rate, "an evaluator, or one of " + ", ".join(RATES))
+    elif rate is None:
+        rates = ", ".join(RATES)
+        raise BadSetting(f"Alert rule {name!r} needs an evaluator, or a rate: one of {rates}.")
+    elif not isinstance(rate, str) or rate not in RATES:
+        raise _off(name, "rate", rate, "one of " + ", ".join(RATES))
     if (rate in BOUNDED) != (over is not None):
         raise BadSetting(
             f"Alert rule {name!r}: latency, tokens and cost need a bound `over`, others have none."
@@ -193,7 +197,25 @@ def _check_subject(name: str, evaluator: object, rate: object, over: object) -> 
 
 
 def _off(name: str, entry: str, value: object, wanted: str) -> BadSetting:
-    return BadSetting(f"Alert rule {name!r}: {entry} = {value!r} must be {wanted}.")
+    return BadSetting(f"Alert rule {name!r}: {entry} = {repr(value)[:80]} must be {wanted}.")
+
+
+def _is_text(value: object) -> bool:
+    """A short text that can be stored."""
+    return isinstance(value, str) and 0 < len(value) <= _TEXT and value.isprintable()
+
+
+def _text(name: str, table: Mapping[str, Any], entry: str) -> str | None:
+    value = table.get(entry)
+    if value is not None and not _is_text(value):
+        raise _off(name, entry, value, f"a text of 1 to {_TEXT} printable characters")
+    return None if value is None else str(value)
+
+
+def _enabled(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _off(name, "enabled", value, "true or false")
+    return value
 
 
 def _number(
@@ -214,13 +236,15 @@ def _texts(name: str, table: Mapping[str, Any], entry: str) -> tuple[str, ...]:
     value = table.get(entry, [])
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > 16:
         raise _off(name, entry, value, "a list of at most 16 texts")
-    if not all(isinstance(v, str) and v for v in value):
-        raise _off(name, entry, value, "a list of texts")
+    if not all(map(_is_text, value)) or len(set(value)) < len(value):
+        raise _off(name, entry, value, "a list of different short texts")
     return tuple(value)
 
 
 def _where(name: str, value: object) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+    if not isinstance(value, Mapping) or not all(
+        _is_text(key) and isinstance(v, str) and (not v or _is_text(v)) for key, v in value.items()
+    ):
         raise _off(name, "where", value, 'a table of texts, such as { region = "eu" }')
     return MappingProxyType(dict(value))
 

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
@@ -24,8 +24,9 @@ from starlette.testclient import TestClient
 from collector.api import app
 from collector.api.access import ScopedRoute, router
 from collector.api.application import LIMIT
+from collector.api.reads import cursor_of
 from tests.planted import Planted, count_all, plant, verdict_of
-from waypost.store import incidents, keys, projects
+from waypost.store import incidents, keys, projects, rates
 from waypost.store.audit import Actor
 from waypost.store.incidents import Member
 from waypost.store.partitions import ensure_days
@@ -39,7 +40,7 @@ class Api:
     """The application over a seeded store, and a key for each scope."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        self.engine, self.count = engine, 0
         ensure_days(engine, [NOW.date() + dt.timedelta(days=n) for n in range(-3, 2)])
         runs = [
             Planted(f"run {n}", NOW - dt.timedelta(minutes=n), {"region": "eu", "model": "haiku"},
@@ -60,17 +61,24 @@ class Api:
         self.client = TestClient(self.app, raise_server_exceptions=True)
 
     def get(self, path: str, key: str = "read", **query: Any) -> Any:
-        return self.client.get(path, params=query, headers={"x-api-key": self.keys[key]})
+        return self.client.get(path, params=query or None, headers={"x-api-key": self.keys[key]})
 
     def send(self, method: str, path: str, key: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self.keys[key]}"}
         return self.client.request(method, path, json=body, headers=headers)
 
+    def add_run(self) -> None:
+        self.count += 1
+        run = Planted(f"more {self.count}", dt.datetime.now(dt.UTC), {"region": "eu"})
+        with self.engine.begin() as connection:
+            plant(connection, [run], now=NOW)
+
     def incident(self) -> int:
         with self.engine.begin() as connection:
             made = incidents.open_one(
-                connection, 1, rule_id=1, rule="r", mode="rate", now=NOW, since=NOW, notify_at=NOW
-            )
+                connection, 1, rule_id=1, rule="r", mode="rate", now=dt.datetime.now(dt.UTC),
+                since=NOW, notify_at=NOW,
+            )  # fmt: skip
             incidents.join(connection, made, Member(("eu",), NOW, None, NOW, 5, 10, 0.05), now=NOW)
         return made
 
@@ -156,6 +164,80 @@ def test_pages_join_without_gap_or_double(api: Api) -> None:
         if cursor is None:
             break
     assert len(seen) == len(set(seen)) == 25
+
+
+def test_pages_stay_whole_while_more_comes_in(api: Api) -> None:
+    for path, key, more in (("/trajectories", "trace_id", "run"), ("/incidents", "id", "incident")):
+        for _ in range(6):
+            api.incident()
+        before = [i[key] for i in api.get(path, most=200).json()["items"]]
+        page = api.get(path, most=4).json()
+        seen = [i[key] for i in page["items"]]
+        while page["next"]:
+            api.add_run() if more == "run" else api.incident()
+            page = api.get(path, most=4, cursor=page["next"]).json()
+            seen += [i[key] for i in page["items"]]
+        assert seen == before
+
+
+FAR = "9999-12-31T23:59:59Z"
+
+
+@pytest.mark.parametrize(("path", "query"), [
+    ("/rates/compare", {"since": "0001-01-01T00:00:00Z", "until": "0001-01-02T00:00:00Z"}),
+    ("/explanation", {"since": "0001-01-01T00:00:00Z", "until": "0001-01-02T00:00:00Z",
+                      "evaluator": "safe"}),
+    ("/rates", {"until": FAR}), ("/rates", {"where": "region"}), ("/rates?key=a%00", {}),
+    ("/incidents", {"cursor": cursor_of(NOW, True)}),
+    ("/incidents", {"cursor": cursor_of(NOW, 2**63)}),
+    ("/incidents", {"cursor": cursor_of(NOW, "0" * 32)}),
+    ("/trajectories", {"cursor": cursor_of(NOW.replace(tzinfo=None), "0" * 32)}),
+    ("/trajectories", {"cursor": cursor_of(NOW, "\u0663" * 32)}),
+    ("/trajectories", {"cursor": "W10="}), ("/trajectories", {"most": 0}),
+])  # fmt: skip
+def test_what_makes_no_sense_is_answered_with_a_sentence(
+    api: Api, path: str, query: dict[str, str]
+) -> None:
+    answer = api.get(path, **query)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+@pytest.mark.parametrize("body", [
+    b'{"rule": {"evaluator": "\\ud800"}}', b'{"rule": {"evaluator": "a\\u0000"}}',
+    b'{"rule": {"evaluator": "a", "by": ["\\u0000"]}}', b'{"rule": {"rate": "cost", "over": NaN}}',
+    b'{"rule": {"evaluator": "a", "where": {"\\ud800": "b"}}}', b"{", b"", b"null", b"\xff",
+    b'{"rule": {"evaluator": "a", "channels": ["\\u0000"]}}', b'{"rule": ' + b"[" * 9000,
+])  # fmt: skip
+def test_a_body_that_makes_no_sense_is_answered_with_a_sentence(api: Api, body: bytes) -> None:
+    headers = {"x-api-key": api.keys["admin"], "content-type": "application/json"}
+    answer = api.client.put("/rules/x", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+def test_what_is_not_there_is_answered_with_a_sentence(api: Api) -> None:
+    for method, path, status in (("GET", "/nothing", 404), ("PATCH", "/rules/x", 405)):
+        answer = api.send(method, path, "admin")
+        assert (answer.status_code, "/api/v1/docs" in answer.json()["error"]) == (status, True)
+
+
+def test_a_question_that_takes_too_long_is_answered_with_a_sentence(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(connection: Connection, *_: object, **__: object) -> None:
+        connection.execute(sa.text("set local statement_timeout = 1"))
+        connection.execute(sa.text("select pg_sleep(5)"))
+
+    monkeypatch.setattr(rates, "by_cohort", slow)
+    answer = api.get("/rates")
+    assert answer.status_code == 503
+    assert "shorter window" in answer.json()["error"]
+
+
+def test_whoever_guesses_keys_is_stopped(api: Api) -> None:
+    guesses = [api.client.get("/cohorts", headers={"x-api-key": f"wp_{n}"}) for n in range(62)]
+    assert [g.status_code for g in guesses] == [401] * 60 + [429] * 2
 
 
 def test_rates_and_explanations_are_those_of_the_store(api: Api) -> None:

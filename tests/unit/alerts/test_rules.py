@@ -55,7 +55,15 @@ def test_a_rule_is_written_as_it_was_read() -> None:
 
 @pytest.mark.parametrize(("table", "says"), [
     ({}, "needs a name"),
-    ({"name": "a"}, "rate = None must be"),
+    ({"name": "a"}, "needs an evaluator, or a rate"),
+    ({"name": "a\n", "rate": "errors"}, "printable"),
+    ({"name": "a", "evaluator": "\x00"}, "the name of an evaluator"),
+    ({"name": "a", "rate": ["errors"]}, "one of errors"),
+    ({"name": "a", "rate": "errors", "owner": "\ud800"}, "printable"),
+    ({"name": "a", "rate": "errors", "enabled": "no"}, "true or false"),
+    ({"name": "a", "rate": "errors", "by": ["model", "model"]}, "different"),
+    ({"name": "a", "rate": "errors", "where": {"\x00": "b"}}, "a table of texts"),
+    ({"name": "a", "rate": "errors", "level": 10**400}, "between"),
     ({"name": "a", "rate": "speed"}, "one of errors"),
     ({"name": "a", "evaluator": "x", "rate": "errors"}, "choose one"),
     ({"name": "a", "rate": "latency"}, "need a bound"),
