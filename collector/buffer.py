@@ -17,12 +17,14 @@ from collector.metrics import Complaints, Metrics
 from collector.packing import Parcel
 from collector.pipeline import LOGS, TRACES, Pipeline, Prepared, Request
 from collector.spool import Spool
-from collector.tickets import Answer, Buffer, Busy, Code, Ticket
+from collector.tickets import Answer, Buffer, Busy, Code, Ticket, Weight
 from waypost.errors import DiskFull, StoreAway, Unreadable, WaypostError
 from waypost.store.engine import Engine, plainly
 from waypost.store.ingest import Writer, count_intake
 
 _GROUP_SPANS: Final = 1_000
+_GROUP_BYTES: Final = 8 << 20
+_READ_BYTES: Final = 32 << 20
 _GROUP_SECONDS: Final = 0.02
 _BUSY_SECONDS: Final = 0.005
 _AWAY_SECONDS: Final = 1.0
@@ -68,6 +70,7 @@ class Intake:
         self._away_until = 0.0
         self._flushed = time.monotonic()
         self._writer_waits = threading.Event()
+        self._unwritten = Weight()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._read_forever, name="reader", daemon=True),
@@ -106,8 +109,11 @@ class Intake:
 
     def _read_forever(self) -> None:
         while True:
+            group: list[Load] = []  # the last one is the writer's alone
+            self._unwritten.wait_below(_READ_BYTES)
             group = self._gather()
             if group:
+                self._unwritten.add(_weight(group))
                 self._groups.put(group)
             elif self.buffer.is_closed:
                 self._groups.put(None)
@@ -121,13 +127,14 @@ class Intake:
         ticket = self.buffer.get(0.25)
         end = time.monotonic() + _GROUP_SECONDS
         group: list[Load] = []
-        spans = 0
+        spans = weight = 0
         while ticket is not None:
             prepared = self._prepare(ticket)
             if prepared is not None:
                 group.append(Load(ticket, prepared))
                 spans += prepared.size
-            if spans >= _GROUP_SPANS:
+                weight += prepared.weight
+            if spans >= _GROUP_SPANS or weight >= _GROUP_BYTES:
                 break
             ticket = self._next_until(end)
         return group
@@ -174,6 +181,8 @@ class Intake:
                 self._flush_counts(force=True)
                 return
             self._write(group)
+            weight, group = _weight(group), []
+            self._unwritten.add(-weight)
             self._idle()
 
     def _write(self, group: list[Load]) -> None:
@@ -325,6 +334,10 @@ class Intake:
 
 def _is_fault_of_data(error: Exception) -> bool:
     return not _FAULTS_OF_DATA.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def _weight(group: list[Load]) -> int:
+    return sum(load.prepared.weight for load in group)
 
 
 def _signal(load: Load) -> str:

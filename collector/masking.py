@@ -21,11 +21,11 @@ from waypost.redact import Counts, Redactor, merge_counts
 
 T = TypeVar("T")
 _MEMO: Final = 20_000
-_SHORT: Final = 512
+_SHORT: Final = 256
 _LONG_KEY: Final = 64
 _DEFINITION: Final = 16_384
 _DEFINITIONS: Final = 500
-_HELD: Final = 24 << 20
+_HELD: Final = 16 << 20
 _CARD: Final = 10**11
 _TEXTS: Final = (
     "name",
@@ -44,14 +44,16 @@ _IDS: Final = ("session", "user")
 
 
 class Masker:
-    """Masks what one project receives; what was seen before is looked up, not scanned again.
+    """Masks what projects of one level receive; what was seen before is not scanned again.
 
-    Session and user ids that are personal data become a keyed hash, so that they keep joining.
+    Session and user ids that are personal data become a hash with the project's own key, so that
+    they keep joining.
     """
 
     def __init__(self, level: str, *, key: bytes) -> None:
         self._redactor = Redactor(level)
         self._ids = Redactor(level, key=key)
+        self._key = key
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
         self._harmless: set[int] = set()
@@ -71,6 +73,12 @@ class Masker:
             ("documents", self._documents),
             ("links", self._links),
         )
+
+    def keyed(self, key: bytes) -> "Masker":
+        """This masker, with the key of the project whose readings come next."""
+        if key != self._key:
+            self._ids, self._key = Redactor(self._redactor.level, key=key), key
+        return self
 
     def reading(self, reading: Reading) -> Reading:
         """The reading without what must not be kept; the step notes what was taken out."""

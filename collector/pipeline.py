@@ -30,10 +30,14 @@ class Request:
 
 @dataclass(slots=True)
 class Prepared:
-    """What a request comes to: a parcel for the store, and what was refused on the way."""
+    """What a request comes to: a parcel for the store, and what was refused on the way.
+
+    `size` counts its spans or records, `weight` its bytes without compression.
+    """
 
     parcel: Parcel
     size: int = 0
+    weight: int = 0
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -47,14 +51,15 @@ class Pipeline:
         self._runs = Runs()
         self._readers: dict[str, Reader] = {}
         self._cohorts: dict[tuple[str, ...], Cohorts] = {}
-        self._maskers: dict[tuple[int, str], Masker] = {}
+        self._maskers: dict[str, Masker] = {}
 
     def prepare(self, request: Request, id_key: bytes) -> Prepared:
         """The request read and masked; Unreadable or TooLarge when it cannot be."""
         body = inflate(request.body, request.compression, self._limit)
-        if request.signal == LOGS:
-            return self._logs(request, body, id_key)
-        return self._spans(request, body, id_key)
+        read = self._logs if request.signal == LOGS else self._spans
+        prepared = read(request, body, id_key)
+        prepared.weight = len(body)
+        return prepared
 
     def _spans(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
         project = request.project
@@ -66,7 +71,7 @@ class Pipeline:
         for span in decoded.spans:
             for what in notes_of(span.notes):
                 self._metrics.count(project.id, TRACES, "cut", 1, what)
-        return Prepared(Parcel(project.id, readings), len(readings), decoded.refused)
+        return Prepared(Parcel(project.id, readings), len(readings), refused=decoded.refused)
 
     def _logs(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
         project = request.project
@@ -81,7 +86,7 @@ class Pipeline:
             contents=tuple(masker.content(c) for f in found for c in f.contents),
             feedback=tuple(masker.feedback(v) for f in found for v in f.feedback),
         )
-        return Prepared(parcel, len(found), decoded.refused)
+        return Prepared(parcel, len(found), refused=decoded.refused)
 
     def _reader(self, project: Project) -> Reader:
         """Readers remember messages, and what is masked one way is not what is masked another."""
@@ -97,8 +102,7 @@ class Pipeline:
         return found
 
     def _masker(self, project: Project, id_key: bytes) -> Masker:
-        key = (project.id, project.masking)
-        found = self._maskers.get(key)
+        found = self._maskers.get(project.masking)
         if found is None:
-            found = self._maskers[key] = Masker(project.masking, key=id_key)
-        return found
+            found = self._maskers[project.masking] = Masker(project.masking, key=id_key)
+        return found.keyed(id_key)

@@ -23,6 +23,7 @@ _TIME_LIMIT = 2**63
 _SHORT = 4096
 _KEY = 256
 _LARGE = 8_192
+_HUGE = 4 << 20
 _MOST = 1_024
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
@@ -32,9 +33,10 @@ def read_traces(body: bytes, limits: Limits, runs: Runs | None = None) -> Decode
     """Every span of an export request; Unreadable when not even its frame can be read.
 
     With `runs`, attributes that the trace sent before are recognised and left out: what reads
-    the spans must know of `RunAttributes`.
+    the spans must know of `RunAttributes`. A huge request is read span by span, which takes a
+    fraction of the memory.
     """
-    if runs is not None and len(body) >= _LARGE and holds_list(body):
+    if runs is not None and (len(body) > _HUGE or (len(body) >= _LARGE and holds_list(body))):
         return _read_known(body, limits, runs)
     request = ExportTraceServiceRequest()
     found = Decoded()

@@ -19,22 +19,27 @@ class Group:
 
     resource: bytes
     scope: bytes
-    items: tuple[bytes, ...]
+    views: tuple[memoryview, ...]
+
+    @property
+    def items(self) -> Iterator[bytes]:
+        """Each item; one at a time, because together they are as large as the request."""
+        return map(bytes, self.views)
 
 
 def cut(body: bytes) -> Iterator[Group]:
     """The groups of a trace or log request; Unreadable when its frame is broken."""
-    for number, block in _messages(body):
+    for number, block in _messages(memoryview(body)):
         if number == _TOP:
             yield from _cut_resource(block)
 
 
-def _cut_resource(block: bytes) -> Iterator[Group]:
+def _cut_resource(block: memoryview) -> Iterator[Group]:
     resource = b""
     groups = []
     for number, part in _messages(block):
         if number == _HEAD:
-            resource = part
+            resource = bytes(part)
         elif number == _GROUP:
             groups.append(part)
     for part in groups:
@@ -42,13 +47,13 @@ def _cut_resource(block: bytes) -> Iterator[Group]:
         items = []
         for number, item in _messages(part):
             if number == _HEAD:
-                scope = item
+                scope = bytes(item)
             elif number == _ITEM:
                 items.append(item)
         yield Group(resource, scope, tuple(items))
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _messages(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     for field in fields(data):
         if field.wire == _BYTES:
             yield field.number, data[field.start : field.end]
@@ -64,7 +69,7 @@ class Field(NamedTuple):
     end: int
 
 
-def fields(data: bytes) -> Iterator[Field]:
+def fields(data: bytes | memoryview) -> Iterator[Field]:
     """Each field in order; Unreadable at the first broken one."""
     at, size = 0, len(data)
     while at < size:
@@ -78,7 +83,7 @@ def fields(data: bytes) -> Iterator[Field]:
         at = end
 
 
-def _bounds(data: bytes, at: int, wire: int) -> tuple[int, int]:
+def _bounds(data: bytes | memoryview, at: int, wire: int) -> tuple[int, int]:
     if wire == _VARINT:
         return at, _varint(data, at)[1]
     if wire == _BYTES:
@@ -89,7 +94,7 @@ def _bounds(data: bytes, at: int, wire: int) -> tuple[int, int]:
     raise Unreadable(f"The request has a field of unknown wire type {wire}.")
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:

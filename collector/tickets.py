@@ -81,6 +81,23 @@ class Ledger:
             self.by_project.pop(project, None)
 
 
+class Weight:
+    """Bytes that were read and are not written yet; the reader waits while there are too many."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._changed = threading.Condition()
+
+    def add(self, size: int) -> None:
+        with self._changed:
+            self._held += size
+            self._changed.notify_all()
+
+    def wait_below(self, limit: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held < limit)
+
+
 class Buffer:
     """Tickets by project, taken in turns so that a flood does not starve its neighbours."""
 

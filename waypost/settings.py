@@ -35,7 +35,7 @@ class Settings:
     require_key: bool = _setting(False, "Ask for an API key on loopback too.")
     wire_limit: int = _setting(16 << 20, "Largest request on the wire, in bytes.")
     inflated_limit: int = _setting(64 << 20, "Largest request after decompression, in bytes.")
-    in_flight_limit: int = _setting(256 << 20, "Bytes of requests a collector holds at once.")
+    in_flight_limit: int = _setting(64 << 20, "Bytes of requests a collector holds at once.")
     spool_limit: int = _setting(1 << 30, "Bytes the disk spool may take while Postgres is away.")
     shared_buffers_mb: int = _setting(
         0, "Memory of the embedded Postgres in MB; 0 is a quarter of RAM, at most 4096."

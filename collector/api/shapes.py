@@ -257,6 +257,12 @@ class CohortKeyShape(BaseModel):
     counted_as_other: int
 
 
+class KeysIn(Shape):
+    """The declared cohort keys."""
+
+    keys: list[str]
+
+
 class MemberShape(BaseModel):
     """One cohort of an incident."""
 

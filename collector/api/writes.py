@@ -14,7 +14,7 @@ from collector.masking import Masker
 from waypost import previews
 from waypost.errors import NotFound, WrongUse
 from waypost.records import Feedback
-from waypost.store import alerts, deliveries, incidents
+from waypost.store import alerts, deliveries, incidents, projects
 from waypost.store.engine import Connection, plainly
 from waypost.store.incidents import Incident
 from waypost.store.ingest import Writer
@@ -98,6 +98,13 @@ def _incident(incident: Incident, keys: Mapping[str, list[str]]) -> dict[str, An
         ],
         "message": incident.detail.get("message"),
     }  # fmt: skip
+
+
+@writes.put("/cohorts", **needs("admin"))
+def declare_cohorts(by: By, body: shapes.KeysIn) -> shapes.KeysIn:
+    """Declare the project's cohort keys; the change is in the audit log and counts from now on."""
+    found = projects.change(by.connection, by.project.id, by=by.actor, cohort_keys=body.keys)
+    return shapes.KeysIn(keys=list(found.cohort_keys))
 
 
 @writes.get("/rules", **needs("read"))

@@ -115,22 +115,26 @@ class Names:
     reference is kept, so an identity cannot be reused.
     """
 
-    def __init__(self, most: int = 16_000) -> None:
-        self._most = most
+    def __init__(self, limit: int = 16 << 20) -> None:
+        self._limit = limit
+        self._size = 0
         self._known: dict[int, bytes] = {}
         self._held: list[Message] = []
 
     def of(self, messages: Sequence[Message], bodies: Bodies) -> list[bytes]:
         """The hash of each message; those seen for the first time become bodies at once."""
-        if len(self._known) > self._most:
+        if self._size > self._limit:
             self._known.clear()
             self._held.clear()
+            self._size = 0
         known = self._known
         if not known.keys() >= set(map(id, messages)):
             for message in messages:
                 if id(message) not in known:
-                    known[id(message)] = bodies.put(canonical_message(message))
+                    body = canonical_message(message)
+                    known[id(message)] = bodies.put(body)
                     self._held.append(message)
+                    self._size += 500 + len(body)
         return [known[id(message)] for message in messages]
 
 
