@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from waypost.errors import WaypostError
 from waypost.settings import Settings
-from waypost.store import audit, keys, migrate, partitions, projects
+from waypost.store import audit, cohort_values, keys, migrate, partitions, projects
 from waypost.store.engine import connect, plainly, server_version
 from waypost.store.opened import embedded
 
@@ -61,7 +61,9 @@ def _inside(connection: Connection) -> Iterator[Finding]:
     yield Finding("schema", current, f"at {version}, newest {wanted}", "Run `waypost migrate`.")
     if not current:
         return
-    checks: tuple[Callable[[Connection], Finding], ...] = (_days, _clock, _keys, _audit, _jobs)
+    checks: tuple[Callable[[Connection], Finding], ...] = (
+        _days, _clock, _keys, _audit, _jobs, cohort_values_fit, _alerts,
+    )  # fmt: skip
     for check in checks:
         yield check(connection)
 
@@ -111,6 +113,35 @@ def _jobs(connection: Connection) -> Finding:
     fine = late < 300 and not dead
     said = f"oldest waits {late:.0f} s, {dead} given up"
     return Finding("jobs", fine, said, "Start more workers; see the Evaluators page for errors.")
+
+
+def cohort_values_fit(connection: Connection) -> Finding:
+    """Whether every cohort key has few enough values that each is counted under its own name."""
+    midnight = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    said = [
+        f"{key} of project {project.name}: {n:,} runs of today counted as {cohort_values.OTHER!r}"
+        for project in projects.every(connection)
+        for key, n in cohort_values.overflowing(connection, project.id, midnight).items()
+    ]
+    mend = "Leave a key with a value for every user or request out of the project's cohort keys."
+    return Finding("cohorts", not said, "; ".join(said) or "every value has its own name", mend)
+
+
+def _alerts(connection: Connection) -> Finding:
+    """Whether every rule could be judged, and every message went out."""
+    broken = connection.execute(
+        sa.text("select name, fault from alert_rule where is_enabled and fault is not null")
+    ).all()
+    stuck = connection.execute(
+        sa.text("""
+            select count(*) from delivery
+            where status = 'failed' and done_at > now() - interval '1 day'
+              or status = 'waiting' and created_at < now() - interval '10 minutes'""")
+    ).scalar_one()
+    said = [f"rule {row.name!r} breaks: {row.fault}" for row in broken]
+    said += [f"{stuck} messages did not arrive"] if stuck else []
+    mend = "See the Alerts page; `waypost alerts test RULE` tries the channels."
+    return Finding("alerts", not said, "; ".join(said) or "rules and channels work", mend)
 
 
 def _disk(settings: Settings) -> Finding:

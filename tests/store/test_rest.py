@@ -268,6 +268,14 @@ def test_a_rule_is_made_previewed_changed_and_removed(api: Api) -> None:
         assert all(row.actor.endswith("admin") for row in log)
 
 
+def test_cohort_keys_are_declared(api: Api) -> None:
+    answer = api.send("PUT", "/cohorts", "admin", {"keys": ["region", "plan"]})
+    assert answer.json() == {"keys": ["region", "plan"]}
+    assert [c["key"] for c in api.get("/cohorts").json()] == ["region", "plan"]
+    assert api.send("PUT", "/cohorts", "admin", {"keys": ["a", "a"]}).status_code == 400
+    assert api.send("PUT", "/cohorts", "read", {"keys": ["a"]}).status_code == 403
+
+
 def test_an_incident_is_read_acknowledged_and_snoozed(api: Api) -> None:
     made = api.incident()
     (item,) = api.get("/incidents", status="open").json()["items"]

@@ -114,9 +114,13 @@ def _check(masking: str | None, keep_days: int | None, cohort_keys: Sequence[str
     if keep_days is not None and not 1 <= keep_days <= 3650:
         raise WrongUse(f"A keep-time of {keep_days} days cannot be; choose 1 to 3650.")
     if cohort_keys is not None and (
-        len(cohort_keys) > 16 or any(not k or len(k) > 64 for k in cohort_keys)
+        len(cohort_keys) > 16
+        or len(set(cohort_keys)) < len(cohort_keys)
+        or any(not k.isprintable() or not 0 < len(k) <= 64 for k in cohort_keys)
     ):
-        raise WrongUse("At most 16 cohort keys of 1 to 64 characters can be declared.")
+        raise WrongUse(
+            "At most 16 different cohort keys of 1 to 64 printable characters can be declared."
+        )
 
 
 def _shown(project: Project) -> dict[str, object]:

@@ -49,7 +49,7 @@ def _delete_before(connection: Connection, project_id: int, day: dt.date) -> Non
 
 
 def _thin_counters(connection: Connection, project_id: int, day: dt.date) -> None:
-    for name in ("score_hour", "score_day", "judge_hour", "intake"):
+    for name in ("score_hour", "score_day", "run_hour", "run_day", "judge_hour", "intake"):
         table = sa.table(name, sa.column("project_id"), sa.column("bucket"))
         before = dt.datetime.combine(day, dt.time(), dt.UTC)
         connection.execute(
