@@ -312,6 +312,17 @@ def run(place: Place, trace_id: str) -> Opened | None:
     return store().runs.open(place.project.id, trace_id)
 
 
+def run_near(place: Place, trace_id: str, number: int | None) -> Opened | None:
+    """A run as it is now; of a long one only the part around a step, or the first bad one."""
+    return store().runs.near(place.project.id, trace_id, number)
+
+
+def has_run(place: Place, trace_id: str) -> bool:
+    """Whether a run is still stored."""
+    with reading() as connection:
+        return stamps.of_run(connection, place.project.id, trace_id) is not None
+
+
 @kept
 def _depth(_key: str, project_id: int) -> list[jobs.Depth]:
     with reading() as connection:

@@ -19,8 +19,9 @@ _OTHERS = 50
 class Payloads:
     """Builds the payloads of one run; what all of them need is worked out once."""
 
-    def __init__(self, judged_run: Judged) -> None:
+    def __init__(self, judged_run: Judged, *, before: int = 0) -> None:
         self._judged = judged_run
+        self._first = before + 1
         self._run = judged_run.run
         self._before = _contexts(self._run)
         self._previous = _previous_calls(self._run)
@@ -28,7 +29,9 @@ class Payloads:
 
     def window(self, first: int, count: int) -> list[Json]:
         """The payloads of `count` steps from number `first`."""
-        return [self.one(step) for step in self._run.steps[first - 1 : first - 1 + count]]
+        start = first - self._first
+        found = self._run.steps[max(0, start) : max(0, start + count)]
+        return [self.one(step) for step in found]
 
     def one(self, step: Step, *, whole: bool = False) -> Json:
         """The payload of a step; `whole` brings old messages, long texts and the raw span."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import orjson
@@ -18,6 +19,7 @@ from waypost.records import Json
 PURPOSE = "steps"
 SECONDS = 3600
 _MOST = 50
+Made: TypeAlias = "Json | bytes"
 
 
 class StepRoutes:
@@ -34,10 +36,12 @@ class StepRoutes:
             Route("/steps/one", self.one),
             Route("/steps/find", self.find),
             Route("/steps/spans", self.spans),
+            Route("/steps/failing", self.failing),
         ]
 
     async def outline(self, request: Request) -> Response:
-        return await self._answer(request, lambda run: run.outline)
+        near = _number(request.query_params, "near", 1)
+        return await self._answer(request, lambda run: run.outline, near=(near, near))
 
     async def spans(self, request: Request) -> Response:
         return await self._answer(request, lambda run: run.spans)
@@ -45,22 +49,47 @@ class StepRoutes:
     async def window(self, request: Request) -> Response:
         first = _number(request.query_params, "from", 1)
         count = min(_MOST, _number(request.query_params, "count", _MOST))
-        return await self._answer(request, lambda run: run.payloads.window(first, count))
+        return await self._answer(
+            request, lambda run: run.payloads.window(first, count), near=(first, first + count - 1)
+        )
 
     async def one(self, request: Request) -> Response:
         number = _number(request.query_params, "n", 1)
 
         def build(run: Opened) -> Json:
-            step = run.judged.run.step(number)
+            step = run.step(number)
             return None if step is None else run.payloads.one(step, whole=True)
 
-        return await self._answer(request, build)
+        return await self._answer(request, build, near=(number, number))
+
+    async def failing(self, request: Request) -> Response:
+        """The next failing step after a number, or the last before it; of long runs."""
+        number = _number(request.query_params, "n", 1)
+        forward = request.query_params.get("way") != "back"
+        return await self._found(
+            request, lambda runs, project, trace: runs.failing(project, trace, number, forward) or 0
+        )
 
     async def find(self, request: Request) -> Response:
         text = request.query_params.get("q", "")[:200]
         return await self._answer(request, lambda run: list(find(run.judged.run, text)))
 
-    async def _answer(self, request: Request, build: Callable[[Opened], Json]) -> Response:
+    async def _answer(
+        self,
+        request: Request,
+        build: Callable[[Opened], Made],
+        *,
+        near: tuple[int, int] | None = None,
+    ) -> Response:
+        """What `build` makes of a run: of all of it, or of the part that holds `near`."""
+
+        def made(runs: Runs, project: int, trace: str) -> Made:
+            run = runs.near(project, trace, *near) if near else runs.open(project, trace)
+            return None if run is None else build(run)
+
+        return await self._found(request, made)
+
+    async def _found(self, request: Request, build: Callable[[Runs, int, str], Made]) -> Response:
         claims = tokens.read(self._secret, PURPOSE, request.query_params.get("token", ""))
         if claims is None:
             return Response(status_code=404)
@@ -71,15 +100,16 @@ class StepRoutes:
             body, media_type="application/json", headers={"cache-control": "private, no-store"}
         )
 
-    def _build(self, claims: Mapping[str, Json], build: Callable[[Opened], Json]) -> bytes | None:
+    def _build(
+        self, claims: Mapping[str, Json], build: Callable[[Runs, int, str], Made]
+    ) -> bytes | None:
         try:
-            run = self._runs().open(int(str(claims["project"])), str(claims["trace"]))
+            made = build(self._runs(), int(str(claims["project"])), str(claims["trace"]))
         except WaypostError:
             return None
-        if run is None:
-            return None
-        made = build(run)
-        return None if made is None else orjson.dumps(made, option=orjson.OPT_NON_STR_KEYS)
+        if made is None or isinstance(made, bytes):
+            return made
+        return orjson.dumps(made, option=orjson.OPT_NON_STR_KEYS)
 
 
 def short_link(request: Request) -> Response:

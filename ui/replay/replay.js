@@ -128,18 +128,39 @@ class Replay {
     const wasLast = this.rows.length > 0 && this.n === this.rows.length;
     if (!isFirst) { this.steps.clear(); this.asked.clear(); this.spans = null; }
     else this.ask(Math.floor((this.n - 1) / SIZE) * SIZE + 1);
-    const outline = await this.fetch("/steps/outline", {});
+    const outline = await this.fetch("/steps/outline", { near: this.n });
     if (!outline) return;
-    this.rows = outline.rows;
-    this.total = outline.total;
-    this.began = outline.began;
-    this.failing = this.rows.filter((row) => row[4] === "f").map((row) => row[0]);
-    this.drawTicks();
+    if (this.stamp !== outline.stamp) this.rows = [];
+    this.stamp = outline.stamp;
+    this.put(outline);
     const follow = wasLast && !outline.ended;
     this.go(follow ? this.rows.length : this.n, { quiet: true });
     if (isFirst && (!document.activeElement || document.activeElement === document.body)) {
       this.list.focus({ preventScroll: true });
     }
+  }
+
+  /** Takes rows in; of a long run those around a step come when it is looked at. */
+  put(outline) {
+    this.isWhole = outline.whole;
+    this.total = outline.total;
+    this.began = outline.began;
+    this.rows.length = outline.count;
+    for (const row of outline.rows) this.rows[row[0] - 1] = row;
+    this.failing = this.rows.filter((row) => row[4] === "f").map((row) => row[0]);
+    this.drawTicks();
+  }
+
+  async more(n) {
+    const near = clamp(n, this.rows.length);
+    if (this.isWhole || this.rows[near - 1] || this.coming) return;
+    this.coming = true;
+    const outline = await this.fetch("/steps/outline", { near });
+    this.coming = false;
+    if (!outline) return;
+    this.put(outline);
+    this.drawList();
+    if (this.waiting === this.n) this.go(this.n, { quiet: true });
   }
 
   async fetch(path, params) {
@@ -170,6 +191,7 @@ class Replay {
     this.fetch("/steps", { from: start, count: SIZE }).then((found) => {
       if (!found) { this.asked.delete(start); return; }
       for (const step of found) this.steps.set(step.n, step);
+      if (found.length < SIZE && !this.isWhole) this.asked.delete(start);
       if (this.waiting === this.n && this.steps.has(this.n)) this.drawPane();
     });
   }
@@ -179,13 +201,14 @@ class Replay {
   go(wanted, { quiet = false } = {}) {
     if (this.rows.length === 0) { this.n = wanted; return; }
     this.n = clamp(wanted, this.rows.length);
+    this.more(this.n);
     for (const start of windowsFor(this.n, this.rows.length, SIZE, this.asked)) this.ask(start);
     this.reveal();
     this.drawList();
     this.drawPane();
     this.count.textContent = `${this.n} / ${this.rows.length}`;
-    this.fails.textContent = `next ✕ (${this.failing.length})`;
-    this.fails.disabled = this.failing.length === 0;
+    this.fails.textContent = this.isWhole ? `next ✕ (${this.failing.length})` : "next ✕";
+    this.fails.disabled = this.isWhole && this.failing.length === 0;
     if (!quiet || this.n !== this.data.step) this.later("tell", REST, () => this.tell("step", this.n));
   }
 
@@ -216,6 +239,7 @@ class Replay {
       nextFailure: beyond(this.failing, this.n, 1) ?? this.failing[0],
       previousFailure: beyond(this.failing, this.n, -1) ?? this.failing.at(-1),
     };
+    if (!this.isWhole && /Failure$/.test(action)) { this.failureBeyond(action); return; }
     if (action in moves) { if (moves[action]) { this.stopPlaying(); this.go(moves[action]); } return; }
     const other = {
       find: () => this.search.focus(), copy: () => this.copy(), play: () => this.play(),
@@ -230,13 +254,21 @@ class Replay {
     other[action]?.();
   }
 
+  /** Of a long run only the server knows where the next failure is. */
+  async failureBeyond(action) {
+    const way = action === "nextFailure" ? "on" : "back";
+    const found = await this.fetch("/steps/failing", { n: this.n, way });
+    if (found) { this.stopPlaying(); this.go(found); }
+    else this.say(`No failure ${way === "on" ? "after" : "before"} this step.`);
+  }
+
   play() {
     if (this.timers.play) { this.stopPlaying(); return; }
     this.playing.textContent = "pause";
     const next = () => {
       if (this.n >= this.rows.length) { this.stopPlaying(); return; }
       this.go(this.n + 1);
-      this.timers.play = setTimeout(next, dwell(this.rows[this.n - 1][6] / 1000, this.speed));
+      this.timers.play = setTimeout(next, dwell((this.rows[this.n - 1]?.[6] ?? 0) / 1000, this.speed));
     };
     this.timers.play = setTimeout(next, 50);
   }
@@ -335,6 +367,8 @@ class Replay {
     this.space.style.height = `${rows.length * ROW}px`;
     const drawn = document.createDocumentFragment();
     for (let i = first; i < last; i += 1) drawn.append(this.row(rows[i], i));
+    const middle = Math.floor((first + last) / 2);
+    if (rows === this.rows && last && !rows[middle]) this.later("more", 120, () => this.more(middle + 1));
     this.space.replaceChildren(drawn);
     const isDrawn = first < this.n && this.n <= last && rows === this.rows;
     if (isDrawn) this.list.setAttribute("aria-activedescendant", `step-${this.n}`);
@@ -342,6 +376,7 @@ class Replay {
   }
 
   row(row, place) {
+    if (!row) return this.hole(place);
     const [n, kind, label, status, verdict, start, duration, depth] = row;
     const isChosen = n === this.n && n !== null;
     const made = el("div", `row${isChosen ? " chosen" : ""}${verdict === "f" ? " failed" : ""}`, null, {
@@ -365,6 +400,14 @@ class Replay {
     piece.style.width = `${width}%`;
     track.append(piece);
     made.append(track, el("span", "took", took(duration / 1000)));
+    return made;
+  }
+
+  hole(place) {
+    const made = el("div", "row", null, { role: "option", "aria-label": `step ${place + 1} is on its way` });
+    made.dataset.step = place + 1;
+    made.style.top = `${place * ROW}px`;
+    made.append(el("span", "n", place + 1), el("span", "mark", "…"));
     return made;
   }
 
@@ -392,6 +435,7 @@ class Replay {
     if (!step) {
       this.waiting = this.n;
       if (this.rows.length === 0) this.complain("This run has no step yet.");
+      else if (!this.rows[this.n - 1]) this.complain("This run is long; this step is on its way …");
       return;
     }
     this.waiting = 0;

@@ -250,7 +250,7 @@ def _case(here: Place, chosen: Dataset, case: Case, may: bool, number: int | Non
             f"{words.plural(len(run.steps), 'step')} kept, with tool answers; ended {run.status}.",
             key="case_run",
         )
-        if case.trace_id and data.run(here, case.trace_id) is not None:
+        if case.trace_id and data.has_run(here, case.trace_id):
             go.link("trace", "Open the run", trace_id=case.trace_id)
         if not may:
             text.code(pretty(dict(case.expectation)))

@@ -40,7 +40,7 @@ def trace() -> None:
     waiting = st.empty()
     with waiting:
         st.skeleton(height=560)
-    found = data.run(frame.here(), trace_id)
+    found = data.run_near(frame.here(), trace_id, place.number("step"))
     waiting.empty()
     if found is None:
         _no_trace(
@@ -48,7 +48,7 @@ def trace() -> None:
             "another project, or be past the keep-time."
         )
         return
-    _header(found.judged, trace_id)
+    _header(found, trace_id)
     live = not found.judged.run.ended
     st.fragment(_replay, run_every="2s" if live else None)(trace_id)
 
@@ -63,18 +63,17 @@ def _no_trace(sentence: str) -> None:
     go.link("traces", "All runs of this window")
 
 
-def _header(judged: Judged, trace_id: str) -> None:
-    run = judged.run
-    fails = len(judged.failing)
-    tone: text.Tone = "bad" if fails or run.status is Status.ERROR else "good"
+def _header(found: Opened, trace_id: str) -> None:
+    judged, run = found.judged, found.judged.run
+    tone: text.Tone = "bad" if found.first_bad or run.status is Status.ERROR else "good"
     took = words.took(max(0, run.ended_at - run.started_at) / 1e9)
-    facts = [words.plural(len(run.steps), "step"), took, words.money(run.cost_usd)]
+    facts = [words.plural(found.steps, "step"), took, words.money(run.cost_usd)]
     if run.tokens.input is not None:
         facts.append(f"{(run.tokens.input or 0) + (run.tokens.output or 0):,} tokens")
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             text.answer(
-                _verdict(judged),
+                _verdict(found),
                 tone=tone,
                 detail=_joined(
                     [
@@ -85,8 +84,8 @@ def _header(judged: Judged, trace_id: str) -> None:
                     ]
                 ),
             )
-        _buttons(judged, trace_id)
-    for sentence in _gaps(judged):
+        _buttons(found, trace_id)
+    for sentence in _gaps(judged) if found.part is None else ():
         st.info(sentence, icon="ℹ️")
     said = [_feedback(one) for one in run.feedback[:5]]
     if said:
@@ -108,10 +107,10 @@ def _joined(parts: list[str]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _verdict(judged: Judged) -> str:
-    run, first = judged.run, judged.first_bad
-    if not run.ended:
-        return f"Running: {words.plural(len(run.steps), 'step')} so far."
+def _verdict(found: Opened) -> str:
+    judged, first = found.judged, found.first_bad
+    if not judged.run.ended:
+        return f"Running: {words.plural(found.steps, 'step')} so far."
     if first is None:
         scored = any(judged.by_step.values()) or judged.on_run
         return (
@@ -119,13 +118,13 @@ def _verdict(judged: Judged) -> str:
             if scored
             else "Nothing failed; no evaluator has judged it yet."
         )
-    names = sorted(
-        {s.score.evaluator for s in judged.scores(run.steps[first - 1]) if s.score.is_failed}
-    )
-    failing = len(judged.failing)
-    why = ", ".join(words.judge(n) for n in names) or "an error"
+    step = found.step(first)
+    said = () if step is None else judged.scores(step)
+    names = sorted({s.score.evaluator for s in said if s.score.is_failed})
+    failing = len(judged.failing) if found.part is None else 1
+    why = ", ".join(words.judge(n) for n in names) or ("an error" if step else "")
     more = f" {failing} steps failed in all." if failing > 1 else ""
-    return f"Step {first} went wrong first: {why}.{more}"
+    return f"Step {first:,} went wrong first{': ' if why else ''}{why}.{more}"
 
 
 def _gaps(judged: Judged) -> list[str]:
@@ -145,8 +144,8 @@ def _gaps(judged: Judged) -> list[str]:
     return found
 
 
-def _buttons(judged: Judged, trace_id: str) -> None:
-    first = judged.first_bad
+def _buttons(found: Opened, trace_id: str) -> None:
+    first = found.first_bad
     with st.container(horizontal=True, width="content", gap="small"):
         if first and st.button("First bad step", key="first_bad", type="primary"):
             place.put(step=str(first))
@@ -161,14 +160,14 @@ def _buttons(judged: Judged, trace_id: str) -> None:
 
 def _replay(trace_id: str) -> None:
     here = frame.here()
-    found = data.run(here, trace_id)
+    found = data.run_near(here, trace_id, place.number("step"))
     if found is None:
         return
     key = f"replay_{trace_id}"
     result = replay(
         key=key,
         trace=trace_id,
-        step=_step(found.judged),
+        step=_step(found),
         jump=int(st.session_state.get(JUMP, 0)),
         token=_token(here.project.id, trace_id),
         stamp=found.stamp,
@@ -178,10 +177,9 @@ def _replay(trace_id: str) -> None:
     _react(result, found, trace_id)
 
 
-def _step(judged: Judged) -> int:
+def _step(found: Opened) -> int:
     wanted = place.number("step")
-    most = max(1, len(judged.run.steps))
-    return min(max(1, wanted or judged.first_bad or 1), most)
+    return min(max(1, wanted or found.first_bad or 1), max(1, found.steps))
 
 
 def _token(project_id: int, trace_id: str) -> str:

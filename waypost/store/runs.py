@@ -40,11 +40,11 @@ def load_many(
     now: int | None = None,
 ) -> dict[str, Trajectory]:
     """The runs these traces belong to, by the trace asked for; unknown ones are left out."""
-    groups = _groups(connection, project_id, trace_ids)
-    if not groups:
+    found = _by_run(connection, project_id, trace_ids)
+    if not found:
         return {}
-    traces = sorted({t for group in groups.values() for t, _ in group})
-    since = min(day for group in groups.values() for _, day in group)
+    traces = sorted({t for group in found.values() for t, _ in group})
+    since = min(day for group in found.values() for _, day in group)
     stored = spans.of_traces(connection, project_id, traces, since)
     steps, contents, said = defaultdict(list), defaultdict(list), defaultdict(list)
     for step in stored.steps:
@@ -54,7 +54,7 @@ def load_many(
     for feedback in verdicts.of_traces(connection, project_id, traces, since):
         said[feedback.trace_id].append(feedback)
     runs: dict[str, Trajectory] = {}
-    for group in groups.values():
+    for group in found.values():
         own = sorted({t for t, _ in group})
         run = assemble(
             [s for t in own for s in steps[t]],
@@ -91,7 +91,16 @@ def chosen(
         after = page[-1].first_at, page[-1].trace_id
 
 
-def _groups(
+def groups(
+    connection: Connection, project_id: int, trace_ids: Sequence[str]
+) -> dict[str, list[tuple[str, dt.date]]]:
+    """The traces and days of the run that each of these traces belongs to."""
+    found = _by_run(connection, project_id, trace_ids).values()
+    known = {trace: group for group in found for trace, _ in group}
+    return {trace: known[trace] for trace in trace_ids if trace in known}
+
+
+def _by_run(
     connection: Connection, project_id: int, trace_ids: Sequence[str]
 ) -> Mapping[str, list[tuple[str, dt.date]]]:
     """The traces and days of each run: by its trajectory id, which a resumed run keeps."""
@@ -106,7 +115,7 @@ def _groups(
             order by first_at"""),
         {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
     )
-    groups: dict[str, list[tuple[str, dt.date]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, dt.date]]] = defaultdict(list)
     for row in rows:
-        groups[row.trajectory_id.hex].append((row.trace_id.hex, row.day))
-    return groups
+        found[row.trajectory_id.hex].append((row.trace_id.hex, row.day))
+    return found

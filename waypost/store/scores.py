@@ -130,9 +130,13 @@ def evaluator_ids(
 
 
 def of_trace(
-    connection: Connection, project_id: int, trace_ids: Sequence[str], since: dt.datetime
+    connection: Connection,
+    project_id: int,
+    trace_ids: Sequence[str],
+    since: dt.datetime,
+    until: dt.datetime | None = None,
 ) -> list[StoredScore]:
-    """Every score of these traces from `since` on, oldest step first."""
+    """Every score of these traces' steps from `since` (up to `until`) on, oldest step first."""
     found = connection.execute(
         sa.text("""
             select s.trace_id, s.span_id, s.started_at, s.cohort_id, s.evaluator_id, s.outcome,
@@ -141,35 +145,35 @@ def of_trace(
             from score s join evaluator e on e.id = s.evaluator_id
             where s.project_id = :project_id and s.trace_id = any(cast(:traces as uuid[]))
               and s.started_at >= :since
+              and s.started_at <= coalesce(cast(:until as timestamptz), 'infinity')
             order by s.started_at, e.name"""),
-        {"project_id": project_id, "traces": list(trace_ids), "since": since},
+        {"project_id": project_id, "traces": list(trace_ids), "since": since, "until": until},
     )
     return [stored(row) for row in found]
 
 
 def stored(row: Row[tuple[object, ...]]) -> StoredScore:
     """The record in a row of score joined with its evaluator."""
-    values = row._mapping
-    noted = values["outcome"] == NOTED
+    noted = row.outcome == NOTED
     score = Score(
-        outcome=Outcome.ABSTAINED if noted else OUTCOMES[values["outcome"]],
-        value=values["value"],
-        label=values["label"],
-        explanation=values["explanation"] or "",
-        evidence=tuple(_read_evidence(e) for e in values["evidence"] or ()),
-        step=span_text(values["span_id"]) if values["span_id"] else None,
-        evaluator=values["name"],
-        version=values["version"],
-        source=values["source"],
-        by=values["scored_by"],
-        cost_usd=values["cost_usd"],
+        outcome=Outcome.ABSTAINED if noted else OUTCOMES[row.outcome],
+        value=row.value,
+        label=row.label,
+        explanation=row.explanation or "",
+        evidence=tuple(_read_evidence(e) for e in row.evidence or ()),
+        step=span_text(row.span_id) if row.span_id else None,
+        evaluator=row.name,
+        version=row.version,
+        source=row.source,
+        by=row.scored_by,
+        cost_usd=row.cost_usd,
     )
     return StoredScore(
-        trace_id=values["trace_id"].hex,
-        started_at=at_ns(values["started_at"]),
-        cohort_id=values["cohort_id"],
-        evaluator_id=values["evaluator_id"],
-        scored_at=values["scored_at"],
+        trace_id=row.trace_id.hex,
+        started_at=at_ns(row.started_at),
+        cohort_id=row.cohort_id,
+        evaluator_id=row.evaluator_id,
+        scored_at=row.scored_at,
         score=score,
         noted=noted,
     )

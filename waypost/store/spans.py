@@ -14,6 +14,7 @@ from waypost.store.codec import (
     KINDS,
     STATUSES,
     Codec,
+    refs_of,
     split_hashes,
     unpack_detail,
     unpack_tokens,
@@ -52,13 +53,69 @@ def of_traces(
     return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
 
 
-_STEPS = sa.text("""
+def between(
+    connection: Connection,
+    project_id: int,
+    trace_ids: Sequence[str],
+    since: dt.date,
+    ends: tuple[dt.datetime, dt.datetime],
+) -> Stored:
+    """The spans of these traces that started between two moments, and the scopes of the run."""
+    values: dict[str, object] = {
+        "project_id": project_id,
+        "traces": [uuid.UUID(t) for t in trace_ids],
+        "since": dt.datetime.combine(since, dt.time(), dt.UTC),
+        "day": since,
+        "first": ends[0],
+        "last": ends[1],
+        "scopes": [code for code, kind in enumerate(KINDS) if kind.is_scope],
+    }
+    rows = connection.execute(_BETWEEN, values).all()
+    values["spans"] = [row.span_id for row in rows]
+    values["bases"] = [row.base_id for row in rows if row.base_id is not None]
+    bases = connection.execute(_BASES, values).all()
+    codec, bodies = Codec(), dict[tuple[str, bytes], bytes]()
+    reader = _Reader(codec, bodies, [*bases, *rows])
+    values["hashes"] = list({name for row in rows for name in reader.names(row)})
+    for row in connection.execute(_NAMED, values):
+        bodies[row.trace_id.hex, bytes(row.hash)] = codec.restore(row.enc, bytes(row.body))
+    contents = (_content(codec, row) for row in connection.execute(_SOME_CONTENTS, values))
+    return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
+
+
+_COLUMNS = """
     select trace_id, span_id, started_at, parent_id, started_ns, duration_ns, kind, status,
       marker, name, tool, model, prompt_version, tokens_in, tokens_out, cost_usd, base_id, keep,
       add, sum, output, enc, detail
     from step
-    where project_id = :project_id and trace_id = any(:traces) and started_at >= :since
+    where project_id = :project_id and trace_id = any(:traces) and started_at >= :since"""
+_STEPS = sa.text(f"{_COLUMNS} order by started_at, started_ns, span_id")
+_BETWEEN = sa.text(f"""
+    ({_COLUMNS} and started_at between :first and :last)
+    union all
+    ({_COLUMNS} and kind = any(:scopes) and not started_at between :first and :last
+     order by started_at limit 2000)
     order by started_at, started_ns, span_id""")
+_BASES = sa.text("""
+    with recursive chain as (
+      select trace_id, span_id, base_id, keep, add, sum from step
+      where project_id = :project_id and trace_id = any(:traces) and span_id = any(:bases)
+        and started_at >= :since
+      union
+      select s.trace_id, s.span_id, s.base_id, s.keep, s.add, s.sum
+      from chain c join step s on s.trace_id = c.trace_id and s.span_id = c.base_id
+      where s.project_id = :project_id and s.started_at >= :since
+    )
+    select * from chain""")
+_NAMED = sa.text("""
+    select trace_id, hash, enc, body from message
+    where project_id = :project_id and trace_id = any(:traces) and hash = any(:hashes)
+      and day >= :day""")
+_SOME_CONTENTS = sa.text("""
+    select trace_id, span_id, at, direction, enc, body from content
+    where project_id = :project_id and trace_id = any(:traces) and span_id = any(:spans)
+      and at >= :since
+    order by at, hash""")
 _MESSAGES = sa.text("""
     select trace_id, hash, enc, body from message
     where project_id = :project_id and trace_id = any(:traces) and day >= :day""")
@@ -81,24 +138,33 @@ class _Reader:
         self._rows = {(row.trace_id.hex, row.span_id): row for row in rows}
         self._inputs: dict[_ROW, list[bytes] | None] = {}
 
+    def names(self, row: sa.Row[tuple[object, ...]]) -> list[bytes]:
+        """The hashes of all bodies that a row refers to."""
+        detail = loads(self._codec.restore(row.enc, bytes(row.detail)))
+        assert isinstance(detail, dict)
+        given = self._hashes((row.trace_id.hex, row.span_id))
+        if given is None:
+            given = split_hashes(row.add)
+        refs = [bytes.fromhex(ref) for ref in refs_of(detail).values()]
+        return [*given, *split_hashes(row.output), *refs]
+
     def step(self, row: sa.Row[tuple[object, ...]]) -> Step:
-        values = row._mapping
-        trace = values["trace_id"].hex
-        detail = loads(self._codec.restore(values["enc"], bytes(values["detail"])))
+        trace = row.trace_id.hex
+        detail = loads(self._codec.restore(row.enc, bytes(row.detail)))
         assert isinstance(detail, dict)
         fields = unpack_detail(detail, lambda name: self._bodies.get((trace, name)))
-        given, complete = self._input(trace, values["span_id"])
-        output, whole = self._read(trace, split_hashes(values["output"]))
+        given, complete = self._input(trace, row.span_id)
+        output, whole = self._read(trace, split_hashes(row.output))
         if not whole:
             fields["notes"] = (*fields.get("notes", ()), "missing=output")
-        started = at_ns(values["started_at"]) + values["started_ns"]
-        tokens = unpack_tokens(values["tokens_in"], values["tokens_out"], detail)
+        started = at_ns(row.started_at) + row.started_ns
+        tokens = unpack_tokens(row.tokens_in, row.tokens_out, detail)
         fields |= {
-            "name": detail.get("name") or values["name"],
-            "tool": detail.get("tool") or values["tool"],
-            "model": detail.get("model", values["model"]),
-            "prompt_version": detail.get("prompt_version") or values["prompt_version"],
-            "cost_usd": values["cost_usd"],
+            "name": detail.get("name") or row.name,
+            "tool": detail.get("tool") or row.tool,
+            "model": detail.get("model", row.model),
+            "prompt_version": detail.get("prompt_version") or row.prompt_version,
+            "cost_usd": row.cost_usd,
             "tokens": tokens,
             "input": given,
             "output": output,
@@ -106,13 +172,13 @@ class _Reader:
         }
         return Step(
             trace_id=trace,
-            span_id=span_text(values["span_id"]),
-            parent_id=None if values["parent_id"] is None else span_text(values["parent_id"]),
-            kind=KINDS[values["kind"]],
+            span_id=span_text(row.span_id),
+            parent_id=None if row.parent_id is None else span_text(row.parent_id),
+            kind=KINDS[row.kind],
             started_at=started,
-            ended_at=started + values["duration_ns"],
-            status=STATUSES[values["status"]],
-            marker=values["marker"],
+            ended_at=started + row.duration_ns,
+            status=STATUSES[row.status],
+            marker=row.marker,
             **fields,
         )
 

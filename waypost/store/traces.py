@@ -203,6 +203,24 @@ def page(
     return [_summary(row) for row in rows]
 
 
+def one(connection: Connection, project_id: int, trace_id: str) -> Summary | None:
+    """The summary of the run that a trace belongs to."""
+    query: Any = (
+        sa.select(*(sa.literal_column(f"t.{name}").label(name) for name in _COLUMNS))
+        .select_from(sa.text("trajectory t"))
+        .where(sa.text(_OF_RUN))
+        .order_by(sa.text("t.first_at, t.trace_id"))
+        .limit(1)
+    )
+    asked = {"project_id": project_id, "trace": uuid.UUID(trace_id)}
+    row = connection.execute(query, asked).one_or_none()
+    return None if row is None else _summary(row)
+
+
+_OF_RUN = """t.project_id = :project_id and t.steps > 0 and t.trajectory_id in (
+    select trajectory_id from trajectory where project_id = :project_id and trace_id = :trace)"""
+
+
 def failing(
     connection: Connection, project_id: int, rows: Sequence[Summary]
 ) -> dict[str, list[str]]:

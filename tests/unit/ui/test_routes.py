@@ -17,6 +17,7 @@ from ui.runs import Runs
 from ui.signin import SignIn
 from ui.users import add
 from waypost.records import Json
+from waypost.store import parts
 
 SECRET = b"s" * 32
 PASSWORD = "correct horse battery"  # a made-up password of a test
@@ -139,6 +140,24 @@ def test_another_project_an_unknown_run_and_an_ended_token_are_404(
         token_of(trace, seconds=-1),
     ):
         assert client.get("/steps/outline", params=query).status_code == 404
+
+
+def test_of_a_long_run_only_what_is_looked_at_is_read(
+    steps: tuple[TestClient, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, trace = steps
+    monkeypatch.setattr(parts, "LONG", 3)
+    monkeypatch.setattr(parts, "_AROUND", 1)
+    outline = client.get("/steps/outline", params={**token_of(trace), "near": "3"}).json()
+    assert not outline["whole"]
+    assert len(outline["rows"]) < outline["count"]
+    for number in range(1, outline["count"] + 1):
+        asked = {**token_of(trace), "from": str(number), "count": "1"}
+        (step,) = client.get("/steps", params=asked).json()
+        assert step["n"] == number
+    assert client.get("/steps/failing", params={**token_of(trace), "n": "1"}).json() >= 0
+    assert client.get("/steps/find", params={**token_of(trace), "q": "e-1042"}).json()
+    assert client.get("/steps/outline", params=token_of(trace)).json()["whole"]
 
 
 @pytest.mark.parametrize("value", ["", "x", "-3", "9" * 30, "٣"])
