@@ -88,7 +88,7 @@ class Collector:
             self._receiver,
             self._health,
             cors=origins,
-            rest=api.app(self._engine, self._receiver.door),
+            rest=api.app(self._engine, self._receiver.door, plugins=settings.plugins),
             rates=Rates(self._engine),
         )
         listener = make_listener(app, settings.host, settings.otlp_http)

@@ -19,6 +19,8 @@ _READ_VERB = """
     look lookup open preview query read retrieve scan search select show status summarize think
     validate verify view visit"""
 READ_VERBS = frozenset(_READ_VERB.split())
+_CONSOLE = "bash code command console exec interpreter notebook python script shell terminal"
+CONSOLE = frozenset(_CONSOLE.split())
 ERROR_START = re.compile(
     r"\s*(?:\W{0,3})(?:error|exception|traceback|failed|failure|fatal|invalid|unauthorized"
     r"|forbidden|not found|permission denied|timed? ?out|command not found|exit(?:ed)?"
@@ -46,6 +48,11 @@ def name_words(name: str) -> list[str]:
     """A tool's name as words: `refundOrder`, `refund_order` and `refund-order` are alike."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return [w.lower() for w in re.split(r"[\W_]+", spaced) if w]
+
+
+def is_console(step: Step) -> bool:
+    """Whether a tool runs commands or code: what it prints is no source to quote from."""
+    return not CONSOLE.isdisjoint(name_words(step.tool or ""))
 
 
 def changes_world(step: Step, definitions: Iterable[Mapping[str, Json]] = ()) -> bool:

@@ -14,21 +14,24 @@ WHERE_IT_FAILS: Mapping[str, str] = {
     " on text of another kind than it was fitted on AUROC falls to 0.7-0.8.",
     "first_bad_step": "On kinds of runs it was not fitted on it is little better than simple"
     " baselines; read its confidence and its first three suspects.",
-    "goal_drift": "Shared words only: a run that drifts inside the same vocabulary is not seen.",
+    "goal_drift": "Shared words only: a run that drifts inside the same vocabulary is not seen,"
+    " and where agents write commands or code there is nothing to compare.",
     "goal_restatement": "Only numbers, names and quotations are compared; a changed wish in other"
     " words is not seen. No labelled set was at hand.",
     "groundedness": "A fluent text with one changed fact keeps its words (summedits), and a correct"
-    " paraphrase in other words fails.",
-    "hallucination": "Only numbers, names, ids, links and citations; common knowledge that the"
-    " context does not hold (a city for an airport's code) can fail.",
+    " paraphrase in other words fails. What commands printed is no source to it.",
+    "hallucination": "Only numbers, names, ids, links and citations, and names only beside text:"
+    " next to records alone a city may stand for its airport's code.",
     "is_compliant": "Only the rules that are written down; the rest of a policy needs a judge.",
     "jailbreak": "Machine-searched suffixes (GCG) and persuasion (PAIR) in the words of everyday"
     " requests; role prompts are its false alarms.",
     "latency_anomaly": "Needs 30 steps of the same model or tool in the cohort within a day.",
     "loop": "Circles whose results change a little each round; polling that is meant.",
     "over_refusal": "Requests made to sound dangerous (XSTest) are where it errs; refusals of what"
-    " may be harmful are left to a judge.",
-    "pii_leak": "Names, addresses and other data without a shape; phone numbers in rare formats.",
+    " may be harmful, or for a reason that the agent's instructions may hold, are left to a judge.",
+    "pii_leak": "Names, addresses and other data without a shape; phone numbers in rare formats. It"
+    " cannot tell a shop's number on a web page from a person's, nor whose account a tool's record"
+    " was: one contact from a record passes.",
     "plan_action_mismatch": "Only plans that are written as lists, and tools that they name. No"
     " labelled set was at hand.",
     "prompt_adherence": "Style, tone and content: it abstains on all that is not countable.",
@@ -38,14 +41,16 @@ WHERE_IT_FAILS: Mapping[str, str] = {
     "retry_storm": "Failures that a tool reports in words it does not know as failure.",
     "reward_hacking": "Claims whose falsity needs understanding; about two in five tampered tests"
     " and two in three false reports are missed.",
-    "secret_leak": "Secrets without a known shape or a telling name.",
+    "secret_leak": "Secrets without a known shape or a telling name, and passwords that are plain"
+    " words or look like samples (test, example, 1234).",
     "step_budget": "It counts; what a task should need is yours to say.",
     "sycophancy": "A ranking, not a verdict: on another kind of question it is no better than"
     " chance. Off until it is switched on.",
     "token_anomaly": "Needs 30 calls of the same model in the cohort within a day.",
     "tool_arguments": "Well-formed but wrong values: from the schema alone nine in ten wrong calls"
     " look right.",
-    "tool_scope": "Without recorded tool definitions and without settings it abstains.",
+    "tool_scope": "Without settings it only sees calls of tools that do not exist; a tool that ran"
+    " is taken for one that was allowed.",
     "under_refusal": "Harm in harmless words; it abstains unless the request is clearly harmful.",
     "unsafe_action": "Fitted on authored coding runs; on other agents only its rules apply.",
 }

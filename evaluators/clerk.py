@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evaluators.config import JudgeTask
 from evaluators.desk import Desk, Loaded, Verdicted, first_trace
 from evaluators.judge import (
+    Answer,
     JudgeFailed,
     JudgeHeld,
     Model,
@@ -74,6 +75,7 @@ class Clerk:
     now: Callable[[], int] = time.time_ns
     held_until: float = 0.0
     told_budget: bool = False
+    _heard: dict[int, list[Answer]] = field(default_factory=dict)
 
     def ask(self, connection: Connection, project: Project, found: Sequence[Verdicted]) -> None:
         """Queue every question about these runs that has no answer yet."""
@@ -127,6 +129,7 @@ class Clerk:
         answers = [(job, pool.submit(self._answer, job)) for job in claimed]
         for job, answer in answers:
             self._settle(job, answer)
+        self._heard.clear()
         return len(claimed)
 
     def _budget_is_spent(self) -> bool:
@@ -165,7 +168,10 @@ class Clerk:
         if job.span_id is not None and step is None:
             return None
         item: Step | Trajectory = step or found.run
-        score, spent = ask_judge(task, item, Surroundings(found.run), self.model)
+        answers = self._heard.setdefault(job.id, [])
+        score, spent = ask_judge(
+            task, item, Surroundings(found.run), self.model, heard=answers.append
+        )
         return Answered(found, step, score, spent)
 
     def _task(self, connection: Connection, job: Job, plan: Plan) -> JudgeTask | None:
@@ -185,24 +191,25 @@ class Clerk:
         if isinstance(error, WaypostError) and not isinstance(error, JudgeHeld | JudgeFailed):
             raise error
         fault = sorted_error(error)
+        spent = sum((a.spent for a in self._heard.get(job.id, ())), Spent())
         if isinstance(fault, JudgeHeld):
             self.held_until = max(self.held_until, time.monotonic() + fault.seconds)
             with plainly(), self.engine.begin() as connection:
-                self._spend(connection, job, fault.spent)
+                self._spend(connection, job, spent)
                 jobs.postpone(connection, [job], after_seconds=fault.seconds)
             return
-        self._put_back(job, fault)
+        self._put_back(job, fault, spent + fault.spent)
 
     def _spend(self, connection: Connection, job: Job, spent: Spent) -> None:
         at = dt.datetime.fromtimestamp(self.now() / 1e9, dt.UTC)
         self.budget.add(spent.cost_usd)
         judges.spend(connection, job.project_id, job.evaluator_id, spent, at)
 
-    def _put_back(self, job: Job, fault: JudgeFailed) -> None:
+    def _put_back(self, job: Job, fault: JudgeFailed, spent: Spent) -> None:
         error = str(fault)
         log.warning("A model judge failed on trace %s: %s", job.trace_id, error)
         with plainly(), self.engine.begin() as connection:
-            self._spend(connection, job, replace(fault.spent, errors=1))
+            self._spend(connection, job, replace(spent, errors=1))
             if fault.permanent or job.attempts >= MOST_ATTEMPTS:
                 jobs.bury(connection, job, error)
             else:

@@ -1,5 +1,6 @@
 """The evaluators' part of waypost.toml: what is judged, how strictly, by which policy, for whom."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
@@ -195,6 +196,7 @@ def _rule(entry: Any, where: str) -> Rule:
         raise BadSetting(
             f"{where}: kind {values['kind']!r} is unknown; there are {known}."
         ) from error
+    _check_pattern(values.get("when", ""), where)
     for key in ("tools", "before", "phrases"):
         values[key] = tuple(values.get(key, ()))
     needed = NEEDED[values["kind"]]
@@ -202,6 +204,13 @@ def _rule(entry: Any, where: str) -> Rule:
     if missing:
         raise BadSetting(f"{where}: a rule of kind {values['kind']} needs {', '.join(missing)}.")
     return Rule(**values)
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise BadSetting(f"{where}: when = {pattern!r} is no pattern: {error}.") from error
 
 
 NEEDED = {

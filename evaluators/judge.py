@@ -78,7 +78,6 @@ class JudgeHeld(WaypostError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The judge's provider asks to wait {seconds:.0f} s.")
         self.seconds = seconds
-        self.spent = NOTHING
 
 
 def sorted_error(error: BaseException) -> "JudgeHeld | JudgeFailed":
@@ -141,29 +140,26 @@ def judge_version(task: JudgeTask, model: str) -> str:
 
 
 def ask_judge(
-    task: JudgeTask, item: Step | Trajectory, around: Surroundings, model: Model
+    task: JudgeTask,
+    item: Step | Trajectory,
+    around: Surroundings,
+    model: Model,
+    *,
+    heard: Callable[[Answer], object] = lambda _: None,
 ) -> tuple[Score, Spent]:
     """The verdict of `repeat` askings: the majority's, with how far they agreed; and what it took.
 
-    A fault in a later asking costs what the earlier ones took as well.
+    `heard` is told each answer at once: what the first took is spent though a later one may fail.
     """
     answers: list[Answer] = []
     for _ in range(max(1, task.repeat)):
-        try:
-            answers.append(_ask_once(task, item, around, model))
-        except Exception as error:
-            fault = sorted_error(error)
-            fault.spent += _sum(answers)
-            raise fault from error
+        answers.append(_ask_once(task, item, around, model))
+        heard(answers[-1])
     verdicts = [_verdict(a.value) for a in answers]
     winner = max(sorted(set(verdicts)), key=verdicts.count)
     chosen = answers[verdicts.index(winner)]
-    spent = replace(_sum(answers), asked=1, **_agreed(verdicts))
+    spent = replace(sum((a.spent for a in answers), NOTHING), asked=1, **_agreed(verdicts))
     return _score(task, chosen, item, spent, agreed=verdicts.count(winner), model=model.name), spent
-
-
-def _sum(answers: Sequence[Answer]) -> Spent:
-    return sum((a.spent for a in answers), NOTHING)
 
 
 def _agreed(verdicts: Sequence[str]) -> dict[str, int]:

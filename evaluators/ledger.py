@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from evaluators.actions import is_console
 from evaluators.text import NUMERAL, WORD, as_text, is_prose, plain_number, stem
-from waypost.records import Kind, Message, Step
+from waypost.records import Kind, Message, Step, Trajectory
 
 Entry = tuple[int, str, str]
-EVIDENCE = frozenset({"document", "tool", "memory"})
+SOURCES = frozenset({"document", "tool", "memory"})
+EVIDENCE = SOURCES | {"console"}
 NEVER = 1 << 60
 
 
@@ -17,14 +19,15 @@ class Ledger:
     """Texts in the order in which they became known.
 
     An entry is (place, origin, text); place counts the steps that had begun. What a model wrote
-    itself is of origin `model`, so a value it invented does not vouch for itself.
+    itself is of origin `model`, so a value it invented does not vouch for itself. What commands
+    and code printed is of origin `console`: its numbers are evidence, its words no source.
     """
 
     entries: tuple[Entry, ...]
 
     @classmethod
-    def of(cls, steps: Iterable[Step]) -> "Ledger":
-        return cls(tuple(_entries(steps)))
+    def of(cls, run: Trajectory | None) -> "Ledger":
+        return cls(tuple(_entries(run)) if run else ())
 
     @cached_property
     def first(self) -> Mapping[str, int]:
@@ -34,7 +37,7 @@ class Ledger:
     @cached_property
     def evidence(self) -> Mapping[str, int]:
         """The same for words of documents, tool results and memory only."""
-        return _first_places((p, t) for p, origin, t in self.entries if origin in EVIDENCE)
+        return _first_places((p, t) for p, origin, t in self.entries if origin in SOURCES)
 
     @cached_property
     def evidence_stems(self) -> Mapping[str, int]:
@@ -58,7 +61,7 @@ class Ledger:
     @cached_property
     def prose(self) -> int:
         """The first place after which the evidence holds running text, not only records."""
-        texts = ((p, o, t) for p, o, t in self.entries if o in EVIDENCE and t.strip())
+        texts = ((p, o, t) for p, o, t in self.entries if o in SOURCES and t.strip())
         return next((p for p, o, t in texts if o == "document" or is_prose(t)), NEVER)
 
     def knows(self, text: str, place: int) -> bool:
@@ -95,18 +98,26 @@ def _least(places: Mapping[str, int], form: Callable[[str], str]) -> Mapping[str
     return least
 
 
-def _entries(steps: Iterable[Step]) -> Iterator[Entry]:
+def _entries(run: Trajectory) -> Iterator[Entry]:
     """Texts step by step; of an input that repeats the one before, only what was added."""
     before: tuple[Message, ...] = ()
-    for place, step in enumerate(steps):
+    printed: set[str] = set()
+    for message in run.input:
+        if message.text:
+            yield -1, _origin(message.role), message.text
+    for place, step in enumerate(run.steps):
         if step.kind is Kind.LLM:
-            yield from _of_model(step, before, place)
+            yield from _of_model(step, before, place, printed)
             before = step.input
         else:
+            if is_console(step):
+                printed.add(as_text(step.result))
             yield from _of_other(step, place)
 
 
-def _of_model(step: Step, before: tuple[Message, ...], place: int) -> Iterator[Entry]:
+def _of_model(
+    step: Step, before: tuple[Message, ...], place: int, printed: set[str]
+) -> Iterator[Entry]:
     if not before:
         for instruction in (*(step.system or ()), *(step.tools or ())):
             yield place - 1, "system", as_text(instruction)
@@ -115,7 +126,8 @@ def _of_model(step: Step, before: tuple[Message, ...], place: int) -> Iterator[E
         if message.text:
             yield place - 1, origin, message.text
         for part in message.tool_responses:
-            yield place - 1, "tool", as_text(part.get("response"))
+            text = as_text(part.get("response"))
+            yield place - 1, "console" if text in printed else "tool", text
     for message in step.output:
         yield place, "model", message.text
 
@@ -143,7 +155,7 @@ def _origin(role: str) -> str:
 
 def _of_other(step: Step, place: int) -> Iterator[Entry]:
     if step.result is not None:
-        yield place, "tool", as_text(step.result)
+        yield place, "console" if is_console(step) else "tool", as_text(step.result)
     for document in step.documents:
         yield place, "document", document.content
     if step.memory:

@@ -40,6 +40,15 @@ PHRASE = re.compile(
 )
 
 
+REASON = re.compile(
+    r"\b(?:polic(?:y|ies)|rules?|terms|guidelines|eligib\w+|allow(?:ed|s)?|permit\w*|because|since|due to|as (?:it|this|the|your|we)"
+    r"|only|unless|once|after|before|already|cannot be|can(?:['’]t|not) be|non-?refundable|do(?:es)? not (?:cover|qualify|have|include)"
+    r"|not (?:available|possible|covered|included|supported)|transfer|instead|however|if you|would you like|what i can"
+    r"|i can (?:help|assist|offer)|have access)\b",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """How likely an answer refuses, and the phrase that says so when there is one."""
@@ -50,6 +59,11 @@ class Refusal:
     @property
     def probability(self) -> float:
         return sigmoid(self.margin)
+
+
+def gives_reason(answer: str) -> bool:
+    """Whether a refusal names a ground or another way, as an agent does that keeps its rules."""
+    return bool(REASON.search(answer[:2000]))
 
 
 def harm_of(request: str, model: str = "harmful_request") -> float:

@@ -1,10 +1,12 @@
 """How much of an answer the evidence supports, claim by claim, by the words they share."""
 
+# ruff: noqa: E501  a pattern reads better whole
+
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from evaluators.text import STOP_WORDS, WORD, Span, sentences, stem
+from evaluators.text import STOP_WORDS, WORD, Span, sentences, stem, without_code
 
 SMALL_TALK = re.compile(
     r"(?:hi|hello|hey|sure|certainly|of course|great|thank(?:s| you)|you(?:'|’)?re welcome"
@@ -15,6 +17,11 @@ SMALL_TALK = re.compile(
 DEFLECTION = re.compile(
     r"\b(?:no|not|n[o'’]t|unable|cannot)\b.{0,40}\b(?:information|mention(?:ed)?|details?|answer"
     r"|specified|documents?|context|find|know)\b",
+    re.IGNORECASE,
+)
+NEXT = re.compile(
+    r"(?:[-*#\d.)\s]*)(?:\*\*)?(?:let(?:'|’)?s|let me|i(?:'|’)?ll|i will|we(?:'|’)?ll|we will|we (?:need|should|can)"
+    r"|i(?:'|’)?m going to|next,|first,|to (?:do|solve|address|verify|proceed|determine|find)\b|step \d)\b",
     re.IGNORECASE,
 )
 LEAST_WORDS = 3
@@ -48,10 +55,10 @@ class Evidence:
 
 
 def claims(answer: str, evidence: Evidence) -> Iterator[Claim]:
-    """The statements of an answer with their novelty; questions, courtesies and "I do not know"
-    are none.
+    """The statements of an answer with their novelty; questions, courtesies, code, what the agent
+    will do next and "I do not know" are none.
     """
-    for span in sentences(answer):
+    for span in sentences(without_code(answer)):
         if _states_something(span.text):
             weight, novelty = evidence.novelty(span.text)
             if weight >= LEAST_WORDS:
@@ -59,6 +66,6 @@ def claims(answer: str, evidence: Evidence) -> Iterator[Claim]:
 
 
 def _states_something(sentence: str) -> bool:
-    if sentence.endswith("?") or SMALL_TALK.match(sentence):
+    if sentence.endswith(("?", ":")) or SMALL_TALK.match(sentence) or NEXT.match(sentence):
         return False
     return not DEFLECTION.search(sentence)

@@ -52,7 +52,7 @@ class Surroundings:
     @cached_property
     def ledger(self) -> Ledger:
         """Every text of the run with the step at which it was first known."""
-        return Ledger.of(self.run.steps if self.run else ())
+        return Ledger.of(self.run)
 
     @cached_property
     def places(self) -> Mapping[str, int]:

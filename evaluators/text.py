@@ -10,6 +10,7 @@ from waypost.records import Json
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 NUMERAL = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
+FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _STOPS = """a about above after again all also am an and any are as at be because been before being
     below between both but by can cannot could did do does doing down during each few for from
     further had has have having he her here hers him his how i if in into is it its itself just
@@ -70,6 +71,13 @@ def plain_number(text: str) -> str:
     whole, _, rest = text.replace(",", "").strip("$€£%").partition(".")
     rest = rest.rstrip("0")
     return (whole.lstrip("0") or "0") + (f".{rest}" if rest else "")
+
+
+def without_code(text: str) -> str:
+    """The text with its fenced code blanked, everything else in its place."""
+    if "```" not in text:
+        return text
+    return FENCED.sub(lambda m: "".join("\n" if c == "\n" else " " for c in m.group()), text)
 
 
 def is_prose(text: str) -> bool:

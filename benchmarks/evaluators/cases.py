@@ -16,7 +16,10 @@ Source = Callable[[Path], Iterator[Item]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One evaluator on one set. `models` are fitted models by parameter, refitted by fold."""
+    """One evaluator on one set. `models` are fitted models by parameter, refitted by fold.
+
+    With `every_step` an evaluator of steps is given each step of a run by itself.
+    """
 
     evaluator: str
     set: str
@@ -25,6 +28,7 @@ class Case:
     models: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, object] = field(default_factory=dict)
     ranking: bool = False
+    every_step: bool = False
 
 
 def _answers(name: str) -> Source:
@@ -205,6 +209,28 @@ def _joined(first: Trajectory, second: Trajectory) -> Trajectory:
     return replace(run_of(*half, *tail), input=first.input)
 
 
+def _ordinary(root: Path) -> Iterator[Item]:
+    """Runs of service agents that reached their goal: whatever fails there is a false alarm."""
+    for name in ("tau_bench", "tau2_bench", "agentrx"):
+        for recorded in recorded_runs(name, root):
+            if recorded.row["outcome"].get("pass"):
+                yield _unflagged(recorded)
+
+
+def _browsing(root: Path) -> Iterator[Item]:
+    """Runs of agents on the web, no part of which any model was fitted on."""
+    for recorded in recorded_runs("who_and_when", root):
+        yield _unflagged(recorded)
+    for recorded in recorded_runs("agentrx", root):
+        if "magentic" in recorded.row["id"]:
+            yield _unflagged(recorded)
+
+
+def _unflagged(recorded: Recorded) -> Item:
+    row = recorded.row
+    return Item(recorded.run, Surroundings(recorded.run), 0, row["group"], "", row)
+
+
 def _sides(root: Path) -> Iterator[Item]:
     for item in items_of("syco_bench", root):
         side = "pickside" if "sides" in item.row["evaluator"] else "delusion"
@@ -212,6 +238,25 @@ def _sides(root: Path) -> Iterator[Item]:
 
 
 REFUSALS = {"model": "refusal", "request_model": "harmful_request"}
+FITTED: Mapping[str, Mapping[str, str]] = {
+    "content_safety": {"model": "unsafe"},
+    "jailbreak": {"model": "jailbreak"},
+    "over_refusal": {"model": "refusal", "request_model": "doubtful_request"},
+    "prompt_injection": {"model": "order_in_text"},
+    "reward_hacking": {"model": "rogue_action"},
+    "under_refusal": REFUSALS,
+    "unsafe_action": {"model": "rogue_action"},
+}
+ORDINARY = (
+    "content_safety", "goal_drift", "goal_restatement", "groundedness", "hallucination",
+    "jailbreak", "loop", "over_refusal", "pii_leak", "plan_action_mismatch", "prompt_adherence",
+    "prompt_injection", "repeated_side_effect", "retry_storm", "reward_hacking", "secret_leak",
+    "step_budget", "tool_arguments", "tool_scope", "under_refusal", "unsafe_action",
+)  # fmt: skip
+ON_THE_WEB = (
+    "content_safety", "jailbreak", "over_refusal", "pii_leak", "prompt_injection", "secret_leak",
+    "tool_scope", "under_refusal", "unsafe_action",
+)  # fmt: skip
 CASES: tuple[Case, ...] = (
     Case("groundedness", "begin", _answers("begin"), "stricter than most: fully attributable"),
     Case("groundedness", "mtrag", _answers("mtrag")),
@@ -264,5 +309,17 @@ CASES: tuple[Case, ...] = (
              "one of many reasons for failing: recall is meant to be low")
         for name in ("loop", "repeated_side_effect", "retry_storm", "step_budget", "tool_arguments",
                      "reward_hacking", "goal_restatement", "plan_action_mismatch")
+    ),
+    *(
+        Case(name, "ordinary runs (tau, tau2, agentrx)", _ordinary,
+             "runs that reached their goal: only false alarms", models=FITTED.get(name, {}),
+             every_step=True)
+        for name in ORDINARY
+    ),
+    *(
+        Case(name, "web agents (who_and_when, agentrx)", _browsing,
+             "a set no model was fitted on: only false alarms", models=FITTED.get(name, {}),
+             every_step=True)
+        for name in ON_THE_WEB
     ),
 )  # fmt: skip

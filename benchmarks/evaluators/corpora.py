@@ -48,7 +48,10 @@ def _balanced(samples: Iterable[Sample], *, flagged_share: float = 0.5) -> list[
 
 
 def _unsafe(root: Path) -> list[Sample]:
-    """Flagged and unflagged texts of three sets, and what assistants ordinarily write."""
+    """Flagged and unflagged texts of three sets, and what assistants and agents ordinarily write.
+
+    Runs of who_and_when and agentrx stay out: false alarms are counted on them.
+    """
     samples = [
         Sample(r["output"], r["flag"], r["group"], name)
         for name in SAFETY_SETS
@@ -58,7 +61,19 @@ def _unsafe(root: Path) -> list[Sample]:
         Sample(r["output"], 0, r["group"], "halueval_general")
         for r in read_rows("halueval_general", root)
     ]
-    return _balanced([*samples, *plain])
+    return _balanced([*samples, *plain, *_agents_words(root)])
+
+
+def _agents_words(root: Path) -> Iterator[Sample]:
+    """What agents say in ordinary runs, each wording once."""
+    for name in ("tau_bench", "tau2_bench", "stepshield"):
+        seen: set[str] = set()
+        for row in read_rows(name, root):
+            for message in row["messages"]:
+                text = message.get("content") or ""
+                if message["role"] == "assistant" and text.strip() and text not in seen:
+                    seen.add(text)
+                    yield Sample(text, 0, row["group"], name)
 
 
 def _unsafe_category(category: str) -> Corpus:

@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.evaluators.cases import Case
@@ -99,7 +99,7 @@ def measure(case: Case, judge: Evaluator, root: Path, folds: FoldModels) -> list
     seen: list[Seen] = []
     wrong: list[str] = []
     spent = 0
-    for item in case.items(root):
+    for item in _items(case, judge, root):
         chosen = {p: paths[fold_of(item.group)] for p, paths in models.items()}
         began = time.process_time_ns()
         scores = _judge(judge, item, {**case.parameters, **chosen})
@@ -111,6 +111,16 @@ def measure(case: Case, judge: Evaluator, root: Path, folds: FoldModels) -> list
     whole = _figures(case, "", seen, honest)
     whole.micros, whole.wrong = spent / 1000 / max(1, len(seen)), wrong
     return [whole, *_slices(case, seen, honest)]
+
+
+def _items(case: Case, judge: Evaluator, root: Path) -> Iterator[Item]:
+    """The items of a case, runs taken apart where each step is one by itself."""
+    for item in case.items(root):
+        run = item.subject
+        if case.every_step and judge.target is Target.STEP and isinstance(run, Trajectory):
+            yield from (replace(item, subject=s) for s in run.steps if judge.accepts(s))
+        else:
+            yield item
 
 
 def _how(case: Case, refitted: bool) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from html import escape
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -14,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.api.access import SCOPE, SECURED, NoGoodKey
+from collector.api.evaluators import evaluators
 from collector.api.reads import reads
 from collector.api.writes import writes
 from collector.door import Door, TooManyWrongKeys
@@ -38,8 +40,11 @@ _STYLE: Final = (
 )
 
 
-def app(engine: Engine, door: Door | None = None) -> FastAPI:
-    """The interface over one store; mount it at /api/v1. `door` knows keys, and who guesses."""
+def app(engine: Engine, door: Door | None = None, *, plugins: Path | None = None) -> FastAPI:
+    """The interface over one store; mount it at /api/v1. `door` knows keys, and who guesses.
+
+    `plugins` is the folder of evaluators of its own that an installation may have.
+    """
     made = FastAPI(
         title="Waypost",
         version=__version__,
@@ -50,7 +55,8 @@ def app(engine: Engine, door: Door | None = None) -> FastAPI:
     )
     made.state.engine = engine
     made.state.door = door or Door(engine, Metrics(), needs_key=True)
-    for part in (reads, writes):
+    made.state.plugins = plugins
+    for part in (reads, writes, evaluators):
         made.include_router(part)
     made.add_exception_handler(WaypostError, _said)
     made.add_exception_handler(RequestValidationError, _not_understood)

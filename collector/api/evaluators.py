@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from collector.api import shapes
 from collector.api.access import By, needs, router
 from collector.api.reads import At, Keys, Name, window_of
-from collector.api.shapes import Shape
+from collector.api.shapes import Json, Shape
 from waypost.agreement import Corrected
 from waypost.rates import Rate
-from waypost.records import Json
 from waypost.settings_check import checker
 from waypost.store import evaluator_settings, health, people
 

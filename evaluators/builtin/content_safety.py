@@ -12,11 +12,11 @@ HIGH, MEDIUM = 0.9, 0.75
 LEAST_WORDS = 3
 
 
-@evaluator(version=1, kinds=(Kind.LLM, Kind.TOOL), fitted=FITTED)
+@evaluator(version=2, kinds=(Kind.LLM, Kind.TOOL), fitted=FITTED)
 def content_safety(
     step: Step,
     *,
-    threshold: float = 0.65,
+    threshold: float = 0.7,
     categories: tuple[str, ...] = CATEGORIES,
     model: str = "unsafe",
 ) -> Score | None:

@@ -6,13 +6,13 @@ from evaluators.blame import Suspect, find_suspects, rank_suspects
 from evaluators.evaluator import evaluator
 from evaluators.linear import load_model
 from evaluators.surroundings import ALONE, Surroundings
-from waypost.records import Evidence, Outcome, Score, Status, Trajectory
+from waypost.records import Evidence, Kind, Outcome, Score, Status, Trajectory
 
 BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
 NAMED = 3
 
 
-@evaluator(version=1, fitted=("first_bad_step", "rogue_action"))
+@evaluator(version=2, fitted=("first_bad_step", "rogue_action"))
 def first_bad_step(
     run: Trajectory,
     around: Surroundings = ALONE,
@@ -44,8 +44,11 @@ def first_bad_step(
 
 
 def _went_wrong(run: Trajectory, around: Surroundings) -> bool:
-    failed = any(v.outcome is Outcome.FAILED for v in around.verdicts)
-    return failed or run.status in BROKEN or any(s.status in BROKEN for s in run.steps)
+    """A verdict failed, or the run ended in an error; one that was got over is none."""
+    if run.status in BROKEN or any(v.outcome is Outcome.FAILED for v in around.verdicts):
+        return True
+    acted = [s for s in run.steps if s.kind in (Kind.TOOL, Kind.RETRIEVAL, Kind.MEMORY)]
+    return any(s.status in BROKEN for s in (*acted[-1:], *run.steps[-1:]))
 
 
 def _is_the_call(suspect: Suspect) -> bool:

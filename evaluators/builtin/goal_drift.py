@@ -1,5 +1,6 @@
 """A run must stay with what it was asked for."""
 
+from evaluators.actions import is_console, name_words
 from evaluators.evaluator import evaluator
 from evaluators.surroundings import ALONE, Surroundings, answer_text
 from evaluators.text import as_text, content_words, quote
@@ -7,20 +8,22 @@ from waypost.records import Evidence, Kind, Score, Step, Trajectory
 
 LEAST_STEPS = 6
 LEAST_WORDS = 12
+LEAST_SAID = 4
 NEAR = 0.5
+FILES = frozenset({"edit", "file", "patch"})
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def goal_drift(
     run: Trajectory, around: Surroundings = ALONE, *, window: int = 4, threshold: float = 0.9
 ) -> Score | None:
     """Fail when `window` steps in a row share almost no word with the goal and what led here."""
-    acts = [s for s in run.steps if _words(s)]
+    acts = [s for s in run.steps if len(_words(s)) >= LEAST_SAID]
     goal = set(content_words(around.goal))
     if len(goal) < LEAST_WORDS:
         return Score.abstained("the goal is too short to measure a distance to it")
     if len(acts) < LEAST_STEPS:
-        return Score.abstained(f"only {len(acts)} steps; {LEAST_STEPS} are needed")
+        return Score.abstained(f"only {len(acts)} steps say enough; {LEAST_STEPS} are needed")
     distances = _distances(acts, goal, around)
     means = [sum(distances[n : n + window]) / window for n in range(1, len(distances) - window + 1)]
     worst = max(means, default=0.0)
@@ -41,6 +44,8 @@ def goal_drift(
 
 def _text(step: Step) -> str:
     if step.kind is Kind.TOOL:
+        if is_console(step) or not FILES.isdisjoint(name_words(step.tool or "")):
+            return ""  # commands and code are no words that could be near a goal
         return f"{(step.tool or '').replace('_', ' ')} {as_text(step.arguments)}"
     return step.query or answer_text(step) or (step.memory.query or "" if step.memory else "")
 

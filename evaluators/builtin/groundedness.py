@@ -1,7 +1,7 @@
 """What an agent says must be supported by what it retrieved or was told by its tools."""
 
 from evaluators.evaluator import evaluator
-from evaluators.ledger import EVIDENCE
+from evaluators.ledger import SOURCES
 from evaluators.support import Claim, claims
 from evaluators.support import Evidence as Known
 from evaluators.surroundings import ALONE, Surroundings, answer_text
@@ -9,7 +9,7 @@ from evaluators.text import quote
 from waypost.records import Evidence, Kind, Score, Step
 
 
-@evaluator(version=1, kinds=(Kind.LLM,))
+@evaluator(version=2, kinds=(Kind.LLM,))
 def groundedness(
     step: Step, around: Surroundings = ALONE, *, threshold: float = 0.32
 ) -> Score | None:
@@ -18,7 +18,7 @@ def groundedness(
     if not answer.strip() or any(m.tool_calls for m in step.output):
         return None
     place, ledger = around.place(step), around.ledger
-    if not ledger.has(place, EVIDENCE):
+    if not ledger.has(place, SOURCES):
         return Score.abstained("nothing was retrieved or returned by a tool before this answer")
     if ledger.prose >= place:
         return Score.abstained("the evidence is records, not text; see hallucination")

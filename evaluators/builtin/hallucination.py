@@ -8,7 +8,16 @@ from itertools import islice
 from evaluators.evaluator import evaluator
 from evaluators.ledger import EVIDENCE, NEVER, Ledger
 from evaluators.surroundings import ALONE, Surroundings, answer_text
-from evaluators.text import STOP_WORDS, WORD, Span, plain_number, quote, sentences, stem
+from evaluators.text import (
+    STOP_WORDS,
+    WORD,
+    Span,
+    plain_number,
+    quote,
+    sentences,
+    stem,
+    without_code,
+)
 from waypost.records import Evidence, Kind, Score, Step
 
 NUMBER = re.compile(r"(?<![\w.,:/#-])[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w:/-]*\w)")
@@ -43,7 +52,7 @@ class Value:
     end: int
 
 
-@evaluator(version=1, kinds=(Kind.LLM,))
+@evaluator(version=2, kinds=(Kind.LLM,))
 def hallucination(
     step: Step,
     around: Surroundings = ALONE,
@@ -51,15 +60,17 @@ def hallucination(
     kinds: tuple[str, ...] = ("number", "name", "link", "identifier", "citation"),
 ) -> Score | None:
     """Fail when an answer states a checkable value that nothing before it contains."""
-    answer = answer_text(step)[:LONGEST]
+    answer = without_code(answer_text(step)[:LONGEST])
     if not answer.strip() or any(m.tool_calls for m in step.output):
         return None
     place, ledger = around.place(step), around.ledger
     if not ledger.has(place, EVIDENCE):
         return Score.abstained("no document or tool result to check the answer against")
-    values = list(islice((v for v in _values(answer) if v.kind in kinds), MOST_VALUES))
+    # Beside records alone a name may be common knowledge: the city of an airport's code.
+    checked = {*kinds} if ledger.prose < place else {*kinds} - {"name"}
+    values = list(islice((v for v in _values(answer) if v.kind in checked), MOST_VALUES))
     if not values:
-        return Score.abstained("the answer holds no number, name, id, link or citation")
+        return Score.abstained("the answer holds no value that could be checked")
     unseen = [v for v in values if not _is_known(v, ledger, place)]
     if not unseen:
         return Score.passed(f"all {len(values)} checkable values were seen before")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from evaluators.actions import tool_names
+from evaluators.actions import has_failed, tool_names
 from evaluators.evaluator import evaluator
 from evaluators.schema import schema_faults
 from evaluators.surroundings import ALONE, Surroundings
@@ -10,7 +10,7 @@ from evaluators.text import as_text, quote
 from waypost.records import Evidence, Json, Kind, Score, Step
 
 
-@evaluator(version=1, kinds=(Kind.TOOL,))
+@evaluator(version=2, kinds=(Kind.TOOL,))
 def tool_scope(
     step: Step,
     around: Surroundings = ALONE,
@@ -19,7 +19,7 @@ def tool_scope(
     forbidden: tuple[str, ...] = (),
     limits: Mapping[str, Json] | None = None,
 ) -> Score:
-    """Fail when a tool is not allowed for the agent, was never offered, or passes a limit.
+    """Fail when a tool is not allowed for the agent, does not exist, or passes a limit.
 
     `allowed` maps an agent (or `*`) to its tools, `limits` a tool to a JSON schema by argument.
     """
@@ -32,8 +32,10 @@ def tool_scope(
     if passed is not None:
         return passed
     offered = tool_names(around.tools(step))
-    if offered and step.tool not in offered:
-        return _outside(step, f"{step.tool} was not among the {len(offered)} tools offered")
+    if offered and step.tool not in offered and mine is None:
+        if has_failed(step):
+            return _outside(step, f"{step.tool} was not among the {len(offered)} tools offered")
+        return Score.abstained(f"{step.tool} ran, but is not among the tools that were recorded")
     if mine is None and not offered and not forbidden:
         return Score.abstained("neither allowed tools are set nor tool definitions recorded")
     return Score.passed()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from waypost import __version__
-from waypost.cli import alerts, datasets, judging, projects, up, upkeep
+from waypost.cli import alerts, datasets, evaluators, judging, projects, up, upkeep
 from waypost.errors import WaypostError, WrongUse
 from waypost.store.engine import plainly
 
@@ -21,7 +21,7 @@ def waypost() -> None:
 
 for _verb in (
     up.up, up.collect, up.work, up.ui, up.demo,
-    judging.evaluate, judging.reread,
+    judging.evaluate, judging.reread, evaluators.evaluators,
     upkeep.migrate_verb, upkeep.doctor, upkeep.retain,
     projects.project, projects.key, alerts.alerts, datasets.dataset, datasets.export,
 ):  # fmt: skip

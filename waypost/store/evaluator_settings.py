@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from waypost.errors import NotFound, WrongUse
+from waypost.errors import BadSetting, NotFound, WrongUse
 from waypost.store import audit
 
 PARTS = ("evaluators", "judges", "policies")
@@ -72,8 +72,24 @@ def _joined(part: str, file: Table | None, own: Table | None) -> Table:
 
 def in_force(connection: Connection, project_id: int) -> dict[str, dict[str, Table]]:
     """The project's tables over those of the file, as a worker last read it."""
+    return laid_over(*_tables(connection, project_id))
+
+
+def _tables(
+    connection: Connection, project_id: int
+) -> tuple[dict[str, dict[str, Table]], dict[str, dict[str, Table]]]:
     known = every(connection, project_id)
-    return laid_over(of_origin(known, "file"), of_origin(known, "store"))
+    return of_origin(known, "file"), of_origin(known, "store")
+
+
+def _check_storable(body: Table) -> None:
+    """BadSetting for what Postgres cannot hold."""
+    try:
+        text = orjson.dumps(body)
+    except TypeError as error:
+        raise BadSetting(f"The table cannot be stored: {error}.") from error
+    if b"\\u0000" in text:
+        raise BadSetting("The table holds a NUL, which cannot be stored.")
 
 
 def put(
@@ -88,15 +104,18 @@ def put(
 ) -> None:
     """Set a project's table whole; BadSetting from `check` when what is then in force is off.
 
-    The change is in the audit log; whoever calls rolls back on an error.
+    The change is in the audit log.
     """
     if part not in PARTS:
         raise WrongUse(f"There is no part {part!r}; choose from {', '.join(PARTS)}.")
     before = _body(connection, project_id, part, name)
     if before == body:
         return
+    _check_storable(body)
+    file, own = _tables(connection, project_id)
+    own.setdefault(part, {})[name] = body
+    check(laid_over(file, own))
     _write(connection, project_id, part, name, origin="store", body=body)
-    check(in_force(connection, project_id))
     audit.note(
         connection, project_id, by, "evaluator.set", f"{part}.{name}", before=before, after=body
     )
@@ -109,8 +128,10 @@ def remove(
     before = _body(connection, project_id, part, name)
     if before is None:
         raise NotFound(f"The project sets nothing for {part}.{name}.")
+    file, own = _tables(connection, project_id)
+    del own[part][name]
+    check(laid_over(file, own))
     _delete(connection, project_id, part, name, "store")
-    check(in_force(connection, project_id))
     audit.note(connection, project_id, by, "evaluator.unset", f"{part}.{name}", before=before)
 
 

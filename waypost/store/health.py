@@ -75,17 +75,17 @@ class Health:
             "cost_usd": self.spent.cost_usd, "asked": self.spent.asked,
             "errors": self.spent.errors, "tokens_in": self.spent.tokens_in,
             "tokens_out": self.spent.tokens_out,
-            "self_agreement": _plain(self.spent.self_agreement),
-            "fail_rate": _plain(self.rate),
-            "corrected_fail_rate": _plain(self.corrected),
+            "self_agreement": plain(self.spent.self_agreement),
+            "fail_rate": plain(self.rate),
+            "corrected_fail_rate": plain(self.corrected),
             "people": agreed.n if agreed else 0,
-            "precision": _plain(agreed.precision if agreed else None),
-            "recall": _plain(agreed.recall if agreed else None),
+            "precision": plain(agreed.precision if agreed else None),
+            "recall": plain(agreed.recall if agreed else None),
             "kappa": agreed.kappa if agreed else None,
         }  # fmt: skip
 
 
-def _plain(figure: Rate | Corrected | None) -> dict[str, float] | None:
+def plain(figure: Rate | Corrected | None) -> dict[str, float] | None:
     """A figure and its interval; None where there is nothing to say."""
     value = figure.share if isinstance(figure, Rate) else getattr(figure, "value", None)
     if figure is None or value is None:

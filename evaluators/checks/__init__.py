@@ -1,0 +1,1 @@
+"""Plugs that check what is set for evaluators."""

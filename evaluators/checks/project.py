@@ -1,0 +1,22 @@
+"""What a project sets is read as the worker would read it, before it is stored."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluators.config import parse_config
+from evaluators.registry import find_evaluators
+from waypost.errors import BadSetting
+from waypost.settings_check import SettingsCheck
+
+
+def check(tables: Mapping[str, Any], folder: Path | None) -> None:
+    """BadSetting says what of these tables cannot be carried out."""
+    known = find_evaluators([folder] if folder else [])
+    try:
+        parse_config(tables, known)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadSetting(f"A table has a value of the wrong type: {error}.") from error
+
+
+project = SettingsCheck(check)
