@@ -1,20 +1,25 @@
 """CPU seconds of collector and Postgres per 1,000 spans, beside a bare parse and a bare COPY.
 
 `python -m benchmarks.ingest [--spans 6000] [--transport http|grpc] [--dialect openinference|ours]`
-prints one line a measure; ratios in one run are what counts, the machine is shared.
+prints one line a measure, over both transports and for both dialects unless told otherwise; ratios
+in one run are what counts, the machine is shared. `--flood 10` floods a collector from eight
+projects for so many seconds instead and prints the most memory it took.
 """
 
 import argparse
+import itertools
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
@@ -22,157 +27,17 @@ import httpx
 import psutil
 import psycopg
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from waypost.names import SCOPE
+from benchmarks.ingest_spans import BATCH, DIALECTS, requests_of
+from benchmarks.peers.peer import free_port
+from waypost.store import keys, projects
+from waypost.store.audit import Actor
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-TURNS = 40
-BATCH = 50
-_WORDS = [f"word{i}" for i in range(3_000)]
-
-
-def put(span: Span, key: str, value: str | int | float) -> None:
-    pair = span.attributes.add()
-    pair.key = key
-    if isinstance(value, int):
-        pair.value.int_value = value
-    elif isinstance(value, float):
-        pair.value.double_value = value
-    else:
-        pair.value.string_value = value
-
-
-class Conversation:
-    """A run whose history grows by a call and a result each turn."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.trace = chance.randbytes(16)
-        self.root = chance.randbytes(8)
-        self.session = f"session-{chance.randrange(10**6)}"
-        self.messages: list[tuple[str, str, str]] = [
-            ("system", self.text(700), ""), ("user", self.text(200), ""),
-        ]  # fmt: skip
-
-    def text(self, size: int) -> str:
-        return " ".join(self.chance.choices(_WORDS, k=size // 8))
-
-    def span(self, start: int, name: str) -> Span:
-        return Span(
-            trace_id=self.trace, span_id=self.chance.randbytes(8), parent_span_id=self.root,
-            name=name, start_time_unix_nano=start, end_time_unix_nano=start + 800_000_000,
-        )  # fmt: skip
-
-    def grow(self, turn: int) -> None:
-        call = f"call_{turn}"
-        self.messages += [("assistant", "", call), ("tool", self.text(620), call)]
-
-
-def openinference(talk: Conversation, turn: int, start: int) -> Iterator[Span]:
-    """One model span with the whole history, as OpenInference sends it."""
-    span = talk.span(start, "ChatOpenAI")
-    for key, value in (
-        ("openinference.span.kind", "LLM"), ("session.id", talk.session), ("user.id", "user-77"),
-        ("llm.model_name", "gpt-4o-mini-2024-07-18"), ("llm.provider", "openai"),
-        ("llm.token_count.prompt", 200 + turn * 90), ("llm.token_count.completion", 20),
-        ("llm.token_count.prompt_details.cache_read", 128), ("input.mime_type", "application/json"),
-        ("metadata", json.dumps({"region": "eu", "plan": "pro", "prompt_version": "support-v3"})),
-        ("llm.invocation_parameters", json.dumps({"model": "gpt-4o-mini", "temperature": 0.2})),
-    ):  # fmt: skip
-        put(span, key, value)
-    for index, (role, content, call) in enumerate(talk.messages):
-        head = f"llm.input_messages.{index}.message."
-        put(span, head + "role", role)
-        if content:
-            put(span, head + "content", content)
-        if role == "tool":
-            put(span, head + "tool_call_id", call)
-        elif call:
-            called = head + "tool_calls.0.tool_call."
-            put(span, called + "id", call)
-            put(span, called + "function.name", "search_policy")
-            put(span, called + "function.arguments", json.dumps({"query": call, "limit": 2}))
-    head = "llm.output_messages.0.message."
-    put(span, head + "role", "assistant")
-    called = head + "tool_calls.0.tool_call."
-    put(span, called + "id", f"call_{turn}")
-    put(span, called + "function.name", "search_policy")
-    put(span, called + "function.arguments", json.dumps({"query": f"call_{turn}", "limit": 2}))
-    talk.grow(turn)
-    yield span
-
-
-def ours(talk: Conversation, turn: int, start: int) -> Iterator[Span]:
-    """The same model span in our contract: only what is new."""
-    span = talk.span(start, "agent.trajectory.step")
-    new = talk.messages if turn == 0 else talk.messages[-2:]
-    for key, value in (
-        ("agent.trajectory.schema", 1), ("agent.trajectory.step", turn + 1),
-        ("agent.trajectory.kind", "llm"), ("agent.trajectory.id", talk.trace.hex()),
-        ("session.id", talk.session), ("gen_ai.conversation.id", talk.session),
-        ("user.id", "user-77"), ("agent.trajectory.cohort.region", "eu"),
-        ("gen_ai.agent.name", "support"), ("gen_ai.operation.name", "chat"),
-        ("gen_ai.provider.name", "openai"), ("gen_ai.request.model", "gpt-4o-mini"),
-        ("gen_ai.response.model", "gpt-4o-mini-2024-07-18"), ("gen_ai.prompt.version", "v3"),
-        ("gen_ai.usage.input_tokens", 200 + turn * 90), ("gen_ai.usage.output_tokens", 20),
-        ("gen_ai.usage.cache_read.input_tokens", 128),
-        ("gen_ai.input.messages", json.dumps([_message(m) for m in new])),
-        ("gen_ai.output.messages", json.dumps([_message(("assistant", "", f"call_{turn}"))])),
-    ):  # fmt: skip
-        put(span, key, value)
-    if turn:
-        put(span, "agent.trajectory.input.base_step", turn)
-        put(span, "agent.trajectory.input.keep", len(talk.messages) - 2)
-    talk.grow(turn)
-    yield span
-
-
-def _message(message: tuple[str, str, str]) -> dict[str, object]:
-    role, content, call = message
-    if role == "tool":
-        part: dict[str, object] = {"type": "tool_call_response", "id": call, "response": content}
-    elif call:
-        part = {"type": "tool_call", "id": call, "name": "search_policy",
-                "arguments": {"query": call, "limit": 2}}  # fmt: skip
-    else:
-        part = {"type": "text", "content": content}
-    return {"role": role, "parts": [part]}
-
-
-DIALECTS: dict[str, tuple[str, Callable[[Conversation, int, int], Iterator[Span]]]] = {
-    "openinference": ("openinference.instrumentation.langchain", openinference),
-    "ours": (SCOPE, ours),
-}
-
-
-def requests_of(dialect: str, spans: int) -> list[bytes]:
-    """Requests of `BATCH` spans; conversations run side by side, as from several agents."""
-    scope, make = DIALECTS[dialect]
-    chance = random.Random(1)
-    talks = [Conversation(chance) for _ in range(max(1, spans // TURNS))]
-    start = time.time_ns() - 3_600 * 10**9
-    made = [
-        span
-        for turn in range(TURNS)
-        for talk in talks
-        for span in make(talk, turn, start + turn * 10**9)
-    ]
-    return [_request(scope, made[i : i + BATCH]) for i in range(0, len(made), BATCH)]
-
-
-def _request(scope: str, spans: list[Span]) -> bytes:
-    request = ExportTraceServiceRequest()
-    block = request.resource_spans.add()
-    pair = block.resource.attributes.add()
-    pair.key, pair.value.string_value = "service.name", "shop"
-    group = block.scope_spans.add()
-    group.scope.name = scope
-    group.spans.extend(spans)
-    return bytes(request.SerializeToString())
+TRANSPORTS = ("http", "grpc")
 
 
 def bare_parse(requests: list[bytes]) -> float:
@@ -234,16 +99,21 @@ def running_collector(url: str, data: Path, http: int, port: int) -> Iterator[ps
         [sys.executable, "-m", "waypost", "collect"], env=environment, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(400):
-            try:
-                if httpx.get(f"http://127.0.0.1:{http}/readyz").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.05)
+        wait_for(process, f"http://127.0.0.1:{http}/readyz")
         yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(httpx.HTTPError):
+            if httpx.get(address).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("the collector did not start")
 
 
 def send(requests: list[bytes], transport: str, http: int, port: int, senders: int = 4) -> float:
@@ -267,67 +137,142 @@ def send(requests: list[bytes], transport: str, http: int, port: int, senders: i
                 answer.raise_for_status()
 
     began = time.monotonic()
-    threads = [threading.Thread(target=work) for _ in range(senders)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(senders) as pool:
+        for done in [pool.submit(work) for _ in range(senders)]:
+            done.result()
     return time.monotonic() - began
 
 
-def free_port() -> int:
-    import socket
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[tuple[str, Cpu]]:
+    """A migrated server of its own, and its CPU."""
+    with EmbeddedPostgres(folder / "pg", buffers_mb=256) as server:
+        engine = connect(server.url)
+        migrate(engine)
+        engine.dispose()
+        master = server.postmaster()
+        assert master is not None
+        yield server.url, Cpu(master.pid)
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
-
-def measure(dialect: str, transport: str, spans: int) -> None:
-    requests = requests_of(dialect, spans)
-    warm, timed = requests[: len(requests) // 6], requests
-    count = len(timed) * BATCH / 1_000
-    size = sum(map(len, timed)) / len(timed) / BATCH
+@contextmanager
+def folder_of_its_own() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="waypost-bench") as folder:
-        data = Path(folder)
-        data.chmod(0o755)
-        with EmbeddedPostgres(data / "pg", buffers_mb=256) as server:
-            engine = connect(server.url)
-            migrate(engine)
-            engine.dispose()
-            master = server.postmaster()
-            assert master is not None
-            postgres = Cpu(master.pid)
-            parse = bare_parse(timed)
-            client, database = bare_copy(server.url, timed, postgres)
-            http, port = free_port(), free_port()
-            with running_collector(server.url, data / "c", http, port) as process:
-                send(requests_of(dialect, len(warm) * BATCH), transport, http, port)
-                cpu = Cpu(process.pid)
-                before, pg_before = cpu.seconds(), postgres.seconds()
-                took = send(timed, transport, http, port)
-                with psycopg.connect(server.url, autocommit=True) as connection:
-                    connection.execute("checkpoint")
-                own, theirs = cpu.seconds() - before, postgres.seconds() - pg_before
-                memory = process.memory_info().rss
-    print(f"{dialect} over {transport}: {len(timed) * BATCH} spans of {size / 1000:.1f} KB")
-    print(f"  bare parse            {parse / count:.3f} CPU s per 1,000 spans")
-    print(f"  bare COPY as jsonb    {(client + database) / count:.3f}"
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def measure(dialect: str, transports: tuple[str, ...], spans: int) -> None:
+    requests = requests_of(dialect, spans)
+    count = len(requests) * BATCH / 1_000
+    size = sum(map(len, requests)) / len(requests) / BATCH
+    print(
+        f"{dialect}: {len(requests) * BATCH} spans of {size / 1000:.1f} KB, CPU s per 1,000 spans"
+    )
+    with folder_of_its_own() as folder, running_postgres(folder) as (url, postgres):
+        parse = bare_parse(requests)
+        client, database = bare_copy(url, requests, postgres)
+    bare = (client + database) / count
+    print(f"  bare parse            {parse / count:.3f}")
+    print(f"  bare COPY as jsonb    {bare:.3f}"
           f" (client {client / count:.3f}, Postgres {database / count:.3f})")  # fmt: skip
-    print(f"  Waypost               {(own + theirs) / count:.3f}"
-          f" (collector {own / count:.3f}, Postgres {theirs / count:.3f})")  # fmt: skip
-    print(f"  of a bare COPY        {(own + theirs) / (client + database):.2f}")
-    print(f"  sustained             {len(timed) * BATCH / took:.0f} spans/s, 4 senders")
-    print(f"  memory of collector   {memory / 1e6:.0f} MB")
+    for transport in transports:
+        used = ingest(dialect, transport, requests)
+        own, theirs = used.collector / count, used.postgres / count
+        print(f"  Waypost over {transport:<9}{own + theirs:.3f}"
+              f" (collector {own:.3f}, Postgres {theirs:.3f}), {(own + theirs) / bare:.2f} of a"
+              f" bare COPY; {len(requests) * BATCH / used.seconds:.0f} spans/s from 4 senders,"
+              f" {used.memory / 1e6:.0f} MB", flush=True)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What taking all requests took: CPU seconds, seconds, and bytes of memory at the end."""
+
+    collector: float
+    postgres: float
+    seconds: float
+    memory: int
+
+
+def ingest(dialect: str, transport: str, requests: list[bytes]) -> Used:
+    http, port = free_port(), free_port()
+    warm = requests_of(dialect, max(BATCH, len(requests) * BATCH // 6), seed=2)
+    with (
+        folder_of_its_own() as folder,
+        running_postgres(folder) as (url, postgres),
+        running_collector(url, folder / "c", http, port) as process,
+    ):
+        send(warm, transport, http, port)
+        cpu = Cpu(process.pid)
+        before, pg_before = cpu.seconds(), postgres.seconds()
+        took = send(requests, transport, http, port)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("checkpoint")
+        own, theirs = cpu.seconds() - before, postgres.seconds() - pg_before
+        return Used(own, theirs, took, process.memory_info().rss)
+
+
+def flood(seconds: float, count: int = 8, senders: int = 24) -> int:
+    """The most bytes of memory a collector took while every project sent all it could."""
+    bodies = requests_of("openinference", 1_600)
+    http = free_port()
+    most = 0
+    with (
+        folder_of_its_own() as folder,
+        running_postgres(folder) as (url, _),
+        running_collector(url, folder / "c", http, free_port()) as process,
+    ):
+        secrets = keys_of(url, count)
+        end = time.monotonic() + seconds
+        threads = [
+            threading.Thread(target=press, args=(bodies[n % len(bodies) :], http, key, end))
+            for n, key in enumerate(secrets * senders)
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            most = max(most, process.memory_info().rss)
+            time.sleep(0.02)
+    return most
+
+
+def keys_of(url: str, count: int) -> list[str]:
+    """A key for sending into each of so many new projects."""
+    by, engine = Actor("benchmark", "benchmark"), connect(url)
+    with engine.begin() as connection:
+        made = [projects.create(connection, f"flood {n}", by=by) for n in range(count)]
+        found = [keys.create(connection, p.id, "k", by=by, scopes=("write",)) for p in made]
+    engine.dispose()
+    return [secret for _, secret in found]
+
+
+def press(bodies: list[bytes], http: int, key: str, end: float) -> None:
+    """Send again and again, whatever the answer, until the time is over."""
+    connection = HTTPConnection("127.0.0.1", http, timeout=60)
+    headers = {"content-type": "application/x-protobuf", "x-api-key": key}
+    for body in itertools.cycle(bodies):
+        if time.monotonic() > end:
+            return
+        connection.request("POST", "/v1/traces", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        time.sleep(0.0 if answer.status == 200 else 0.1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=6_000)
-    parser.add_argument("--transport", choices=("http", "grpc"), default="http")
-    parser.add_argument("--dialect", choices=sorted(DIALECTS), default="openinference")
+    parser.add_argument("--transport", choices=TRANSPORTS)
+    parser.add_argument("--dialect", choices=sorted(DIALECTS))
+    parser.add_argument("--flood", type=float, default=0, metavar="SECONDS")
     chosen = parser.parse_args()
-    measure(chosen.dialect, chosen.transport, chosen.spans)
+    if chosen.flood:
+        print(f"flooded from 8 projects, a collector took {flood(chosen.flood) / 1e6:.0f} MB")
+        return
+    for dialect in (chosen.dialect,) if chosen.dialect else DIALECTS:
+        transports = (chosen.transport,) if chosen.transport else TRANSPORTS
+        measure(dialect, transports, chosen.spans)
 
 
 if __name__ == "__main__":

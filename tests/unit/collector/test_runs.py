@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from benchmarks.ingest import DIALECTS, Conversation, requests_of
+from benchmarks.ingest_spans import DIALECTS, Conversation, requests_of
 from collector.convention import Reader
 from collector.decode import decode_traces
 from collector.runs import RunAttributes, Runs
