@@ -18,7 +18,7 @@ from evaluators.alerts.engine import tick
 from evaluators.alerts.message import compose
 from evaluators.alerts.previews import history
 from evaluators.alerts.rules import parse
-from waypost.store import alerts, rates, run_rates, scores
+from waypost.store import alerts, feedback_counts, rates, run_rates, scores
 from waypost.store.audit import Actor
 from waypost.store.incidents import Incident, Member
 from waypost.store.partitions import ensure_days
@@ -151,7 +151,11 @@ def told(store: Bench) -> None:
         known = store.cost(lambda: compose(connection, parse(RULES[0]), project, NOW))
         since = NOW - DAYS * DAY
         ran = store.cost(lambda: history.run(connection, 1, RULES[0], since, NOW))
-    for name, cpu in (("a message about a day", known), (f"preview of {DAYS} days", ran)):
+        month = Window(since, NOW)
+        said = store.cost(lambda: feedback_counts.by_cohort(connection, 1, month, keys=["region"]))
+    costs = {"a message about a day": known, f"preview of {DAYS} days": ran,
+             f"complaints of {DAYS} days": said}  # fmt: skip
+    for name, cpu in costs.items():
         print(f"{name:<36}{cpu.client * 1000:>12.0f}{cpu.server * 1000:>12.0f}")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from waypost.rates import Change, Rate, change
 from waypost.store.rows import span_text
+from waypost.store.sql import statement
 
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
@@ -109,7 +110,7 @@ def by_cohort(
     `where` restricts to cohorts with these values; None asks that a key is not set.
     """
     rows = connection.execute(
-        _BY_COHORT,
+        statement("labelled", "rates_by_cohort"),
         {**asked(project_id, evaluators, where), **pieces(window), "keys": list(keys)},
     )
     cells = [
@@ -279,41 +280,6 @@ def asked(
         "every_evaluator": names is None,
         **_where(where),
     }
-
-
-_BY_COHORT = sa.text("""
-    with counted as (
-      select cohort_id, evaluator_id, sum(n) as n, sum(n_fail) as k, sum(n_abstain) as abstained,
-        sum(value_sum) as total
-      from (
-        select * from (
-          select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_hour
-          where project_id = :project_id and bucket >= :since and bucket < :first) as early
-        union all
-        select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_day
-        where project_id = :project_id and bucket >= :first and bucket < :last
-        union all
-        select cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum from score_hour
-        where project_id = :project_id and bucket >= :last and bucket < :until) as every
-      group by cohort_id, evaluator_id
-    ),
-    labelled as (
-      select id, array(
-        select coalesce(attrs ->> key, '')
-        from unnest(cast(:keys as text[])) with ordinality as k (key, place) order by place
-      ) as label
-      from cohort
-      where project_id = :project_id and attrs @> cast(:has as jsonb)
-        and not jsonb_exists_any(attrs, cast(:lacks as text[]))
-    )
-    select e.name, l.label, sum(c.n) as n, sum(c.k) as k, sum(c.abstained) as abstained,
-      sum(c.total) as total
-    from counted c
-    join labelled l on l.id = c.cohort_id
-    join evaluator e on e.id = c.evaluator_id and e.project_id = :project_id
-    where cast(:evaluators as text[]) is null or e.name = any(cast(:evaluators as text[]))
-    group by e.name, l.label
-    having sum(c.n) + sum(c.abstained) > 0""")
 
 
 _HOURS = sa.text("""

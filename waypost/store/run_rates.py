@@ -13,6 +13,7 @@ from waypost.store import rates
 from waypost.store.feed import bucket_ends
 from waypost.store.measures import HISTOGRAMS, Measure
 from waypost.store.rates import DAY, HOUR, Where, Window
+from waypost.store.sql import statement
 
 SHARES = (
     Measure.ERRORS, Measure.RETRIES, Measure.BLOCKS, Measure.FALLBACKS, Measure.THUMBS_DOWN,
@@ -68,7 +69,7 @@ def by_cohort(
     """What the runs of each combination of `keys` add up to, largest first."""
     found: dict[tuple[str, ...], dict[int, tuple[int, float]]] = defaultdict(dict)
     rows = connection.execute(
-        _BY_COHORT,
+        statement("labelled", "run_rates_by_cohort"),
         {
             **rates.asked(project_id, None, where), **rates.pieces(window), "keys": list(keys),
         },
@@ -139,33 +140,6 @@ def quantile(measure: Measure, buckets: Sequence[tuple[int, int]], share: float)
         left -= count
     return None
 
-
-_BY_COHORT = sa.text("""
-    with counted as (
-      select cohort_id, measure, sum(n) as n, sum(total) as total
-      from (
-        select cohort_id, measure, n, total from run_hour
-        where project_id = :project_id and bucket >= :since and bucket < :first
-        union all
-        select cohort_id, measure, n, total from run_day
-        where project_id = :project_id and bucket >= :first and bucket < :last
-        union all
-        select cohort_id, measure, n, total from run_hour
-        where project_id = :project_id and bucket >= :last and bucket < :until) as every
-      group by cohort_id, measure
-    ),
-    labelled as (
-      select id, array(
-        select coalesce(attrs ->> key, '')
-        from unnest(cast(:keys as text[])) with ordinality as k (key, place) order by place
-      ) as label
-      from cohort
-      where project_id = :project_id and attrs @> cast(:has as jsonb)
-        and not jsonb_exists_any(attrs, cast(:lacks as text[]))
-    )
-    select l.label, c.measure, sum(c.n) as n, sum(c.total) as total
-    from counted c join labelled l on l.id = c.cohort_id
-    group by l.label, c.measure""")
 
 _HOURS = sa.text("""
     select bucket, coalesce(sum(n) filter (where measure = :measure), 0) as n,
