@@ -73,10 +73,9 @@ def traceai(endpoint: str) -> Started:
 
 
 def langfuse(endpoint: str) -> Started:
-    os.environ.update(
-        LANGFUSE_PUBLIC_KEY="pk-lf-bench", LANGFUSE_SECRET_KEY="sk-lf-bench",  # a dummy for a sink
-        LANGFUSE_HOST=endpoint, LANGFUSE_BASE_URL=endpoint,
-    )  # fmt: skip
+    os.environ.update(LANGFUSE_HOST=endpoint, LANGFUSE_BASE_URL=endpoint)
+    os.environ.setdefault("LANGFUSE_PUBLIC_KEY", "pk-lf-bench")
+    os.environ.setdefault("LANGFUSE_SECRET_KEY", "sk-lf-bench")  # a dummy for a sink
     client = _load("langfuse").get_client()
     handler = _load("langfuse.langchain").CallbackHandler()
     return {"callbacks": [handler]}, client.flush
