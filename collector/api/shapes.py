@@ -327,11 +327,12 @@ class SnoozeShape(Shape):
 
 
 class RuleShape(BaseModel):
-    """An alert rule: its table, and whether it stands in the file or in the store."""
+    """An alert rule: its table, where it stands, and why it could not be judged if it could not."""
 
     name: str
     origin: str
     enabled: bool
+    fault: str | None
     rule: dict[str, Json]
 
 

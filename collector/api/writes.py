@@ -115,7 +115,11 @@ def list_rules(by: By) -> list[shapes.RuleShape]:
 
 def _rule(rule: alerts.StoredRule) -> shapes.RuleShape:
     return shapes.RuleShape(
-        name=rule.name, origin=rule.origin, enabled=rule.is_enabled, rule=dict(rule.body)
+        name=rule.name,
+        origin=rule.origin,
+        enabled=rule.is_enabled,
+        fault=rule.fault,
+        rule=dict(rule.body),
     )
 
 

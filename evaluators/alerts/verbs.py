@@ -11,23 +11,29 @@ from evaluators.alerts.export import prometheus
 from evaluators.alerts.previews.history import run
 from evaluators.alerts.rules import Rule, parse, parse_all
 from evaluators.alerts.watch import read
-from waypost.errors import ChannelFailed, NotFound
+from waypost.errors import BadSetting, ChannelFailed, NotFound
 from waypost.outgoing import Outgoing
 from waypost.previews import Fired
 from waypost.rates import percent
 from waypost.settings import Settings
 from waypost.store import alerts, incidents
+from waypost.store.alerts import StoredRule
 from waypost.store.engine import Connection
 from waypost.store.projects import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A rule, where it stands, and how many of its incidents are open."""
+    """A rule, where it stands, how many of its incidents are open, and why it breaks if it does.
 
-    rule: Rule
+    `rule` is None when what is stored is no rule to this version.
+    """
+
+    name: str
+    rule: Rule | None
     origin: str
     open: int
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,14 @@ class Previewed:
 def every(connection: Connection, project: Project) -> list[Listed]:
     """The rules of a project."""
     opened = Counter(i.rule for i in incidents.page(connection, project.id, status="open"))
-    return [
-        Listed(parse(r.body), r.origin, opened[r.name])
-        for r in alerts.every(connection, project.id)
-    ]
+    return [_listed(r, opened[r.name]) for r in alerts.every(connection, project.id)]
+
+
+def _listed(stored: StoredRule, count: int) -> Listed:
+    try:
+        return Listed(stored.name, parse(stored.body), stored.origin, count, stored.fault)
+    except BadSetting as error:
+        return Listed(stored.name, None, stored.origin, count, str(error))
 
 
 def rule_named(connection: Connection, project: Project, settings: Settings, name: str) -> Rule:
@@ -105,4 +115,4 @@ def _test_notice(rule: Rule, now: dt.datetime) -> Notice:
 
 def export(connection: Connection, project: Project) -> str:
     """The project's rules as a Prometheus rule file."""
-    return prometheus(listed.rule for listed in every(connection, project))
+    return prometheus(one.rule for one in every(connection, project) if one.rule is not None)

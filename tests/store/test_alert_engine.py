@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from evaluators.alerts import engine as alert_engine
+from evaluators.alerts.previews import history
 from evaluators.alerts.rules import Rule
 from tests.planted import Planted, plant, verdict_of
 from waypost.store import alerts, deliveries, feed, incidents
@@ -260,6 +261,21 @@ def test_a_changed_rule_starts_anew_and_is_in_the_log(site: Site) -> None:
         assert [(row.action, row.before is None) for row in log] == [
             ("alert.save", True), ("alert.save", False),
         ]  # fmt: skip
+
+
+def test_the_preview_over_what_is_stored_says_what_the_server_did(site: Site) -> None:
+    site.traffic(USUAL, minutes=120)
+    site.traffic(BAD, minutes=60)
+    site.traffic(USUAL, minutes=120)
+    with site.engine.connect() as connection:
+        (incident,) = incidents.page(connection, 1)
+        did = [
+            (tuple(e.detail["label"]), e.what == "joined")
+            for e in incidents.events(connection, 1, incident.id) if "label" in e.detail
+        ]  # fmt: skip
+        said = history.run(connection, 1, RULE.body(), START, site.now)
+    assert [(turn.label, turn.fired) for turn in said] == did
+    assert did == [(("v14", "eu"), True), (("v14", "eu"), False)]
 
 
 def test_a_rule_that_is_gone_tells_nothing_more(site: Site) -> None:

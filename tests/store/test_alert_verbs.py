@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tests.conftest import run_waypost
@@ -80,6 +81,19 @@ def test_a_test_message_is_sent_and_its_fault_is_an_answer(
                        env={**where, "WAYPOST_ALLOWED_HOSTS": "127.0.0.1"})  # fmt: skip
     assert (sent.returncode, len(receiver.got)) == (0, 1)
     assert b"nothing is wrong" in receiver.got[0][2]
+
+
+def test_a_rule_of_another_version_is_listed_with_what_is_wrong(
+    engine: Engine, database: str
+) -> None:
+    seeded(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("update alert_rule set body = body || '{\"colour\": 1}'"))
+    where = {"WAYPOST_DATABASE_URL": database}
+    said = run_waypost("alerts", "list", env=where)
+    assert (said.returncode, "it breaks: " in said.stdout) == (0, True)
+    assert "unknown entry 'colour'" in said.stdout
+    assert json.loads(run_waypost("alerts", "list", "--json", env=where).stdout)[0]["fault"]
 
 
 def test_an_unknown_rule_is_said_in_a_sentence(database: str) -> None:

@@ -210,6 +210,7 @@ def _rule_line(rule: StoredRule) -> dict[str, object]:
         "owner": words.one_line(str(body.get("owner") or ""), 40),
         "tells": words.one_line(", ".join(map(str, body.get("channels", ()))) or "nobody", 80),
         "kept in": "waypost.toml" if rule.origin == "file" else "the store",
+        "breaks": words.one_line(rule.fault or "", 120),
     }
 
 

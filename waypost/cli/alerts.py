@@ -27,12 +27,18 @@ def alerts_list(data: Path | None, database_url: str | None, project: str, as_js
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
         known = verbs.every(connection, projects.named(connection, project))
     if as_json:
-        print_json([{**k.rule.body(), "origin": k.origin, "open": k.open} for k in known])
+        print_json([
+            {**(k.rule.body() if k.rule else {"name": k.name}), "origin": k.origin,
+             "open": k.open, "fault": k.fault}
+            for k in known
+        ])  # fmt: skip
         return
     for one in known:
-        by = ", ".join(one.rule.by) or "all together"
         state = f"{one.open} open" if one.open else "quiet"
-        click.echo(f"{one.rule.name:<24} {one.rule.subject:<32} by {by:<32} {one.origin}, {state}")
+        state += f"; it breaks: {one.fault}" if one.fault else ""
+        subject = one.rule.subject if one.rule else ""
+        by = (", ".join(one.rule.by) or "all together") if one.rule else ""
+        click.echo(f"{one.name:<24} {subject:<32} by {by:<32} {one.origin}, {state}")
 
 
 @alerts.command(name="test")
