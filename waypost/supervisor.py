@@ -74,8 +74,9 @@ class Supervisor:
         return [p.name for p in self._parts if p.process is None or p.process.poll() is not None]
 
     def _start(self, part: Part) -> None:
+        # -P: a folder `ui` or `tracer` where somebody happens to stand is not ours.
         part.process = subprocess.Popen(
-            [sys.executable, "-m", "waypost", *part.verb],
+            [sys.executable, "-P", "-m", "waypost", *part.verb],
             stdin=subprocess.PIPE,
             env=self._environment,
             start_new_session=True,

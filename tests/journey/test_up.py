@@ -33,6 +33,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _elsewhere(data: Path) -> Path:
+    """A folder of somebody whose own modules bear the names of ours."""
+    folder = data.parent / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    for name in ("waypost", "collector", "evaluators", "ui", "tracer"):
+        (folder / f"{name}.py").write_text("raise SystemExit('this is not yours')")
+    return folder
+
+
 class Up:
     """A `waypost up` on ports of its own."""
 
@@ -42,8 +51,8 @@ class Up:
         self.lines: list[str] = []
         words = [w for name, port in self.ports.items() for w in (f"--{name}", str(port))]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "waypost", "up", *words, *more],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+            [sys.executable, "-P", "-m", "waypost", "up", *words, *more],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=_elsewhere(data),
             env={**os.environ, "WAYPOST_DATA": str(data), "WAYPOST_SHARED_BUFFERS_MB": "32"},
         )  # fmt: skip
 
