@@ -146,7 +146,7 @@ class _Marks:
         for name in VERDICTS:
             yield f"failed:{name}", float(name in names)
         action = _called(calls)
-        banned = self.around.once(forbidden_literals, self.around.system_text(step))
+        banned = forbidden_literals(self.around.system_text(step))
         yield "forbidden", float(any(forbidden_uses(action, banned)))
         yield "danger", float(any(dangers(action)))
         rogue = self.rogue.margin(f"{answer_text(step)[:2000]} {action}")

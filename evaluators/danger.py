@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluators.text import Span
 
@@ -88,6 +89,7 @@ def dangers(action: str) -> Iterator[Danger]:
             yield Danger(label, Span(match.group()[:200], *match.span()))
 
 
+@lru_cache(maxsize=256)
 def forbidden_literals(instructions: str) -> frozenset[str]:
     """Flags, names and paths that instructions forbid by name."""
     found = set()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluators.language import NAMES, is_written_in
 from evaluators.text import WORD, Span, sentences
@@ -52,8 +53,12 @@ class Instruction:
     check: Check
 
 
+@lru_cache(maxsize=256)
 def find_instructions(prompt: str) -> tuple[Instruction, ...]:
-    """The checkable instructions of a prompt, one of each kind and wording."""
+    """The checkable instructions of a prompt, one of each kind and wording.
+
+    Remembered for the latest prompts: all runs of an agent share theirs.
+    """
     found: dict[tuple[str, str], Instruction] = {}
     prompt = prompt[:20_000]
     lines = [(line, line.lower()) for line in prompt.splitlines()]

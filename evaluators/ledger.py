@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from evaluators.actions import is_console
 from evaluators.text import NUMERAL, WORD, as_text, is_prose, plain_number, stem
@@ -12,6 +12,7 @@ Entry = tuple[int, str, str]
 SOURCES = frozenset({"document", "tool", "memory"})
 EVIDENCE = SOURCES | {"console"}
 NEVER = 1 << 60
+LONG = 2000
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Ledger:
         first: dict[str, int] = {}
         for place, origin, text in self.entries:
             if origin != "model":
-                for number in NUMERAL.findall(text):
-                    first.setdefault(plain_number(number), place)
+                for number in _numbers_of(text):
+                    first.setdefault(number, place)
         return first
 
     @cached_property
@@ -83,9 +84,29 @@ class Ledger:
 def _first_places(texts: Iterable[tuple[int, str]]) -> Mapping[str, int]:
     first: dict[str, int] = {}
     for place, text in texts:
-        for word in WORD.findall(text.lower()):
+        for word in _words_of(text):
             first.setdefault(word, place)
     return first
+
+
+def _words_of(text: str) -> Iterable[str]:
+    """The words of a text; long ones, as prompts and tools are, come again in every run."""
+    return _long_words_of(text) if len(text) > LONG else WORD.findall(text.lower())
+
+
+@lru_cache(maxsize=128)
+def _long_words_of(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(WORD.findall(text.lower())))
+
+
+def _numbers_of(text: str) -> Iterable[str]:
+    """The numbers of a text in plain form."""
+    return _long_numbers_of(text) if len(text) > LONG else map(plain_number, NUMERAL.findall(text))
+
+
+@lru_cache(maxsize=128)
+def _long_numbers_of(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(plain_number, NUMERAL.findall(text))))
 
 
 def _least(places: Mapping[str, int], form: Callable[[str], str]) -> Mapping[str, int]:

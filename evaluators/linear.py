@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -29,7 +29,7 @@ class Linear:
     def margin(self, text: str) -> float:
         """The model's log odds that the text is of the kind it was fitted to find."""
         found = features(text, pieces=self.pieces)
-        total = sum(self.weights.get(f, 0.0) for f in found)
+        total = math.fsum(filter(None, map(self.weights.get, found)))
         return self.bias + total / math.sqrt(max(1, len(found)))
 
     def strongest(self, text: str) -> Span | None:
@@ -46,17 +46,17 @@ def features(text: str, *, pieces: bool = False) -> set[str]:
     """The words and neighbouring pairs of a text, each once; with `pieces` parts of words too."""
     found = [w[:40] for w in WORD.findall(text[:LONGEST].lower())]
     marks = set(found)
-    marks.update(f"{a} {b}" for a, b in pairwise(found))
-    if pieces:
-        for word in set(found):
-            marks.update(_pieces(word))
+    parts = [_pieces(word) for word in marks] if pieces else []
+    marks.update(map(" ".join, pairwise(found)), *parts)
     return marks
 
 
-def _pieces(word: str) -> Iterator[str]:
+@lru_cache(maxsize=1 << 15)
+def _pieces(word: str) -> tuple[str, ...]:
+    """The parts of a word; agents use few words often."""
     framed = f"<{word}>"
-    for start in range(max(1, len(framed) - PIECE + 1)):
-        yield "#" + framed[start : start + PIECE]
+    starts = range(max(1, len(framed) - PIECE + 1))
+    return tuple("#" + framed[start : start + PIECE] for start in starts)
 
 
 @lru_cache(maxsize=32)

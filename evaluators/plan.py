@@ -36,11 +36,18 @@ class Plan:
         for evaluator, assignment in self._asked(Target.STEP):
             if not _wants_run(assignment, project, run):
                 continue
+            steps = [
+                s for s in run.steps if s.kind in evaluator.kinds and wants_step(assignment, s)
+            ]
+            if not steps:
+                continue
+            if not assignment.overrides:
+                yield self._bind(evaluator, assignment, project, run, None), steps
+                continue
             groups: dict[int, tuple[Binding, list[Step]]] = {}
-            for step in run.steps:
-                if evaluator.accepts(step) and wants_step(assignment, step):
-                    binding = self._bind(evaluator, assignment, project, run, step)
-                    groups.setdefault(id(binding), (binding, []))[1].append(step)
+            for step in steps:
+                binding = self._bind(evaluator, assignment, project, run, step)
+                groups.setdefault(id(binding), (binding, []))[1].append(step)
             yield from groups.values()
 
     def of_run(self, project: str, run: Trajectory) -> Iterator[Binding]:

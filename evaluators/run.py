@@ -1,6 +1,7 @@
 """`waypost work`: one worker process, from its settings to its last finished job."""
 
 import contextlib
+import gc
 import logging
 import signal
 import threading
@@ -51,11 +52,19 @@ def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
     return Clerk(engine, desk, ChatModel(settings), Budget(settings.judge_budget_usd))
 
 
+def spare_garbage() -> None:
+    """Runs are many small objects that live for one batch: Python's collector of garbage looks at
+    them in vain, a tenth of all time with its own thresholds."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def work(settings: Settings, stop: threading.Event | None = None) -> None:
     """Run one worker until a signal; what it holds when it ends is finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     ended = stop or threading.Event()
+    spare_garbage()
     if stop is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())

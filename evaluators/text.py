@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from waypost.records import Json
 
@@ -40,6 +41,7 @@ def content_words(text: str) -> list[str]:
     return [stem(w) for w in words(text) if w not in STOP_WORDS]
 
 
+@lru_cache(maxsize=1 << 15)
 def stem(word: str) -> str:
     """A word without the commonest English endings; crude, fast and the same on both sides."""
     word = word.removesuffix("'s").removesuffix("’s")

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from evaluators.desk import Desk
-from evaluators.run import build_plans
+from evaluators.run import build_plans, spare_garbage
 from evaluators.worker import Worker
 from tests.factories import trace_id
 from tests.unit.evaluators.trajectories import recorded_runs
@@ -88,6 +88,7 @@ def throughput(engine: Engine, steps: int) -> None:
     source, writer, sent = fresh_runs(), Writer(engine), 0
     while sent < steps:
         sent += commit(writer, [next(source) for _ in range(20)])
+    spare_garbage()
     worker = Worker(engine, Desk(build_plans(Settings())))
     spent = drain(engine, worker)
     print(f"backlog: {sent:,} steps, {sent / spent:,.0f} steps a second of one core")
@@ -150,11 +151,11 @@ def _waits(engine: Engine, committed: dict[str, float]) -> list[float]:
     for start in range(0, len(traces), 100):
         with engine.connect() as connection:
             found = scores.of_trace(connection, 1, traces[start : start + 100], since)
-        first: dict[str, float] = {}
+        last: dict[str, float] = {}
         for one in found:
             at = one.scored_at.timestamp()
-            first[one.trace_id] = min(at, first.get(one.trace_id, at))
-        waits += [at - committed[t] for t, at in first.items()]
+            last[one.trace_id] = max(at, last.get(one.trace_id, at))
+        waits += [at - committed[t] for t, at in last.items()]
     return waits
 
 

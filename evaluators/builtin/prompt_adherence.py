@@ -14,7 +14,7 @@ def prompt_adherence(step: Step, around: Surroundings = ALONE) -> Score | None:
     if not answer.strip() or any(m.tool_calls for m in step.output):
         return None
     prompts = (around.system_text(step), last_request(step))
-    asked = [i for prompt in prompts for i in around.once(find_instructions, prompt)]
+    asked = [i for prompt in prompts for i in find_instructions(prompt)]
     if not asked:
         return Score.abstained("no instruction that a machine can check")
     verdicts = [(i, i.check(answer)) for i in asked]

@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 import zstandard
 
-from waypost.canon import canonical_message, digest, loads
+from waypost.canon import canonical_message, digest
 from waypost.records import (
     Document,
     Fault,
@@ -191,16 +191,16 @@ def refs_of(detail: Mapping[str, Json]) -> Mapping[str, str]:
     return cast("Mapping[str, str]", refs) if isinstance(refs, dict) else {}
 
 
-def unpack_detail(detail: dict[str, Json], body_of: Callable[[bytes], bytes | None]) -> Any:
+def unpack_detail(detail: dict[str, Json], value_of: Callable[[bytes], Json]) -> Any:
     """The keyword arguments of Step in a detail; a payload whose body is gone is noted."""
     fields: dict[str, Any] = {}
     missing = []
     for name, ref in refs_of(detail).items():
-        body = body_of(bytes.fromhex(ref))
-        if body is None:
+        value = value_of(bytes.fromhex(ref))
+        if value is None:
             missing.append(f"missing={name}")
         else:
-            detail[name] = loads(body)
+            detail[name] = value
     for name, value in detail.items():
         if name in _DEFAULTS:
             build = NESTED.get(name)

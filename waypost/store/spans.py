@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -43,11 +43,9 @@ def of_traces(
         "day": since,
     }
     rows = connection.execute(_STEPS, values).all()
-    codec = Codec()
-    bodies = {
-        (row.trace_id.hex, bytes(row.hash)): codec.restore(row.enc, bytes(row.body))
-        for row in connection.execute(_MESSAGES, values)
-    }
+    codec, bodies = Codec(), _Bodies()
+    for row in connection.execute(_MESSAGES, values):
+        bodies.add(codec, row)
     reader = _Reader(codec, bodies, rows)
     contents = (_content(codec, row) for row in connection.execute(_CONTENTS, values))
     return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
@@ -74,11 +72,11 @@ def between(
     values["spans"] = [row.span_id for row in rows]
     values["bases"] = [row.base_id for row in rows if row.base_id is not None]
     bases = connection.execute(_BASES, values).all()
-    codec, bodies = Codec(), dict[tuple[str, bytes], bytes]()
+    codec, bodies = Codec(), _Bodies()
     reader = _Reader(codec, bodies, [*bases, *rows])
     values["hashes"] = list({name for row in rows for name in reader.names(row)})
     for row in connection.execute(_NAMED, values):
-        bodies[row.trace_id.hex, bytes(row.hash)] = codec.restore(row.enc, bytes(row.body))
+        bodies.add(codec, row)
     contents = (_content(codec, row) for row in connection.execute(_SOME_CONTENTS, values))
     return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
 
@@ -125,16 +123,47 @@ _CONTENTS = sa.text("""
     order by at, hash""")
 
 
+class _Bodies:
+    """Bodies by hash. Every trace has its own copy of a prompt; it is unpacked and read once."""
+
+    def __init__(self) -> None:
+        self._held: set[tuple[str, bytes]] = set()
+        self._bodies: dict[bytes, bytes] = {}
+        self._values: dict[bytes, Json] = {}
+        self._messages: dict[bytes, Message] = {}
+
+    def add(self, codec: Codec, row: sa.Row[tuple[object, ...]]) -> None:
+        name = bytes(row.hash)
+        self._held.add((row.trace_id.hex, name))
+        if name not in self._bodies:
+            self._bodies[name] = codec.restore(row.enc, bytes(row.body))
+
+    def value(self, trace: str, name: bytes) -> Json:
+        """A payload; None when the trace has none of that hash."""
+        if (trace, name) not in self._held:
+            return None
+        if name not in self._values:
+            self._values[name] = loads(self._bodies[name])
+        return self._values[name]
+
+    def message(self, trace: str, name: bytes) -> Message | None:
+        """A message; None when the trace has none of that hash."""
+        if (trace, name) not in self._held:
+            return None
+        if name not in self._messages:
+            self._messages[name] = _as_message(loads(self._bodies[name]))
+        return self._messages[name]
+
+
 class _Reader:
     def __init__(
         self,
         codec: Codec,
-        bodies: Mapping[tuple[str, bytes], bytes],
+        bodies: _Bodies,
         rows: Iterable[sa.Row[tuple[object, ...]]],
     ) -> None:
         self._codec = codec
         self._bodies = bodies
-        self._messages: dict[tuple[str, bytes], Message | None] = {}
         self._rows = {(row.trace_id.hex, row.span_id): row for row in rows}
         self._inputs: dict[_ROW, list[bytes] | None] = {}
 
@@ -152,7 +181,7 @@ class _Reader:
         trace = row.trace_id.hex
         detail = loads(self._codec.restore(row.enc, bytes(row.detail)))
         assert isinstance(detail, dict)
-        fields = unpack_detail(detail, lambda name: self._bodies.get((trace, name)))
+        fields = unpack_detail(detail, lambda name: self._bodies.value(trace, name))
         given, complete = self._input(trace, row.span_id)
         output, whole = self._read(trace, split_hashes(row.output))
         if not whole:
@@ -225,16 +254,9 @@ class _Reader:
         return hashes
 
     def _read(self, trace: str, hashes: list[bytes]) -> tuple[tuple[Message, ...], bool]:
-        found = [self._message(trace, name) for name in hashes]
+        found = [self._bodies.message(trace, name) for name in hashes]
         messages = tuple(m for m in found if m is not None)
         return messages, len(messages) == len(found)
-
-    def _message(self, trace: str, name: bytes) -> Message | None:
-        key = (trace, name)
-        if key not in self._messages:
-            body = self._bodies.get(key)
-            self._messages[key] = None if body is None else _as_message(loads(body))
-        return self._messages[key]
 
 
 def _as_message(value: Json) -> Message:
