@@ -14,6 +14,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _WHOLE: Final = ("kind", "name", "convention", "operation", "attributes", "origin")
 # What may have come from events and payloads that are no longer there.
 _ONCE: Final = ("error", "status", "memory", "notes")
+_MESSAGES: Final = ("input", "output")
 _SHORTENED: Final = "shortened:"
 
 
@@ -60,6 +61,8 @@ def reread(step: Step, reader: Reader, cohorts: Cohorts | None = None) -> Step:
         kept = kept or (name == "error" and step.status is not Status.OK)
         if value != known and not kept and (name in _WHOLE or value != default):
             changes[name] = value
+    if any(getattr(step, name) and changes.pop(name, None) for name in _MESSAGES):
+        changes.pop("attributes", None)  # the messages stay, and so does what gave others
     return step.replace(**changes) if changes else step
 
 

@@ -19,6 +19,7 @@ import psycopg
 from tests.shared import ROOT
 from tests.unit.collector.otlp import a_request, a_span, set_attribute
 
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 

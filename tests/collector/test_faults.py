@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import httpx
 import psutil
 import psycopg
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no types
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from tests.collector.process import Running, batch, collector, fresh, stored
+from tests.collector.process import EXPORT, Running, batch, collector, fresh, stored
 from tests.unit.collector.otlp import a_span
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
@@ -194,6 +196,37 @@ def test_a_full_spool_refuses_and_says_so(postgres: EmbeddedPostgres, tmp_path: 
         assert {a.status_code for a in answers} == {200, 503}
         assert answers[-1].headers["retry-after"] in ("1", "2")
         running.wait_until("/readyz", 503, seconds=5)
+
+
+def test_a_full_spool_is_told_over_grpc_with_how_long_to_wait(
+    postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    with collector(postgres.url, tmp_path, WAYPOST_SPOOL_LIMIT="1") as running:
+        assert running.post(batch(0, 1)).status_code == 200
+        postgres.stop()
+        channel = grpc.insecure_channel(f"127.0.0.1:{running.grpc}")
+        with channel, pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(EXPORT)(batch(1, 1), timeout=30)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    trailing = dict(caught.value.trailing_metadata())
+    told = RetryInfo.FromString(trailing["google.rpc.retryinfo-bin"])
+    assert told.retry_delay.seconds in (1, 2)
+
+
+def test_what_a_terminated_collector_has_spooled_is_played_back_by_the_next(
+    postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    with collector(postgres.url, tmp_path) as running:
+        assert running.post(batch(0, 1)).status_code == 200
+        postgres.stop()
+        assert running.post(batch(1, 20)).status_code == 200
+        assert running.stop() == 0
+    assert list((tmp_path / "spool").rglob("*.spool"))
+    postgres.start()
+    with collector(postgres.url, tmp_path):
+        found = wait_for(postgres.url, set(range(1, 22)))
+    assert sorted(found) == list(range(1, 22))
+    assert not list((tmp_path / "spool").rglob("*.spool"))
 
 
 def test_a_locked_table_holds_answers_back_and_loses_nothing(database: str, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Keys: they decide the project, and without one nothing comes in."""
 
 import base64
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -53,6 +55,34 @@ def test_the_key_may_come_in_three_ways_and_names_the_project(server: Running) -
 def test_without_a_good_key_nothing_comes_in(server: Running, header: str) -> None:
     answer = server.post(batch(1, 1), **({"authorization": header} if header else {}))
     assert answer.status_code == 401
+
+
+def test_a_revoked_key_is_refused_within_five_seconds(server: Running) -> None:
+    secret = make_key(server.url, "revoked")
+    assert server.post(batch(1, 1), x_api_key=secret).status_code == 200
+    engine = connect(server.url)
+    with engine.begin() as connection:
+        found = keys.find(connection, secret)
+        assert found is not None
+        keys.revoke(connection, found.project_id, found.id, by=BY)
+    engine.dispose()
+    revoked, sent, status = time.monotonic(), 0.0, 200
+    while status == 200:
+        sent = time.monotonic() - revoked
+        status = server.post(batch(2, 1), x_api_key=secret).status_code
+        assert status == 401 or sent < 5
+    assert status == 401
+
+
+def test_a_key_is_written_nowhere_but_as_a_hash(server: Running) -> None:
+    secret = make_key(server.url, "hashed")
+    assert server.post(batch(1, 1), x_api_key=secret).status_code == 200
+    with psycopg.connect(server.url) as connection:
+        rows = connection.execute(
+            "select k::text from api_key k union all select a::text from audit a"
+        )
+        assert not [row for row in rows if secret in row[0]]
+    assert secret not in httpx.get(server.address + "/metrics").text
 
 
 def test_a_key_that_may_only_read_cannot_send(server: Running) -> None:

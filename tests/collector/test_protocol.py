@@ -17,13 +17,12 @@ import zstandard
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no types
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from tests.collector.process import Running, batch, collector, fresh, stored
+from tests.collector.process import EXPORT, Running, batch, collector, fresh, stored
 from tests.conftest import clone
 from tests.samples import load
 from tests.shared import SAMPLES
 from tests.unit.collector.otlp import a_span
 
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,

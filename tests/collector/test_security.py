@@ -19,10 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from collector.packing import Parcel
 from collector.spool import Spool
-from tests.collector.process import Running, batch, collector, free_port, stored
+from tests.collector.process import EXPORT, Running, batch, collector, free_port, stored
 from waypost.errors import DiskFull
-
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

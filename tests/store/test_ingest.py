@@ -181,7 +181,7 @@ def test_a_later_reading_takes_the_place_of_the_earlier(any_engine: Engine) -> N
     put(any_engine, steps)
     later = [s.replace(name="later", agent="other", result={"long": "x" * 900}) for s in steps[1:3]]
     with any_engine.begin() as connection:
-        ingest.rewrite(connection, 1, later)
+        ingest.rewrite(connection, 1, list(zip(steps[1:3], later, strict=True)))
     expected = [
         later[0],
         later[1],

@@ -182,16 +182,37 @@ def _write_part(connection: Connection, project_id: int, part: _Part) -> None:
         connection.execute(statement("write_feedback"), {"project_id": project_id})
 
 
-def rewrite(connection: Connection, project_id: int, steps: Sequence[Step]) -> None:
-    """Put a later reading of stored spans in place of the earlier one, and judge them again."""
-    if not steps:
+def kept_traces(
+    connection: Connection, project_id: int, since: dt.date, *, after: str | None, most: int
+) -> dict[str, dt.date]:
+    """Traces and their first days in order, from the one behind `after` on; also those unlisted."""
+    found = connection.execute(
+        sa.text("""
+            select trace_id, min(day) as day from trajectory
+            where project_id = :project_id and day >= :since
+              and (cast(:after as uuid) is null or trace_id > cast(:after as uuid))
+            group by trace_id order by trace_id limit :most"""),
+        {"project_id": project_id, "since": since, "after": after, "most": most},
+    )
+    return {row.trace_id.hex: row.day for row in found}
+
+
+def rewrite(connection: Connection, project_id: int, changes: Sequence[tuple[Step, Step]]) -> None:
+    """Put later readings of stored steps in place of the earlier ones, and judge them again.
+
+    Messages are added to a step that had none; those it had stay.
+    """
+    if not changes:
         return
     codec, part = Codec(), _Part()
-    for step in steps:
+    for old, step in changes:
         bodies, day = Bodies(), rows.day_of(step.started_at)
+        add = bodies.put_messages(() if old.input else step.input)
+        given = rows.InputColumns(None, None, add, digest(add) if add else None)
+        output = bodies.put_messages(() if old.output else step.output)
         detail = codec.press(pack_detail(step, bodies))
         key = (step.trace_id, step.span_id, step.started_at // 1000)
-        part.steps[key] = rows.step_row(step, rows.NO_INPUT, b"", detail)
+        part.steps[key] = rows.step_row(step, given, output, detail)
         _keep_bodies(part, bytes.fromhex(step.trace_id), day, bodies, codec)
     if part.messages:
         copy_in(connection, "message_in", sorted(part.messages.values()))
