@@ -20,6 +20,7 @@ from waypost.store.rates import Where, Window
 
 TRACES = 5
 _BEFORE = dt.timedelta(hours=24)
+_FEW = 20
 _NEAR = dt.timedelta(minutes=30)
 Load = Callable[[Window], Items]
 
@@ -29,6 +30,7 @@ class Findings:
     """What the store says about an incident."""
 
     rate: Rate
+    was: float
     since: dt.datetime
     changed: tuple[Cause, ...] = ()
     reasons: tuple[Slice, ...] = ()
@@ -40,14 +42,21 @@ def in_brief(incident: Incident) -> Findings:
     """What the incident's own rows know: the items by which its cohorts were found."""
     members = incident.failing or incident.members
     k, n = sum(m.k for m in members), sum(m.n for m in members)
-    return Findings(Rate.of(k, n), incident.since)
+    return Findings(Rate.of(k, n), usual(incident), incident.since)
+
+
+def usual(incident: Incident) -> float:
+    """What was taken for usual when its cohorts were found."""
+    members = incident.failing or incident.members
+    return sum(m.usual for m in members) / max(len(members), 1)
 
 
 def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.datetime) -> Findings:
     """Rate, change, explanation, first bad step and runs of what fails now."""
     project = incident.project_id
     load = _of_members(connection, project, rule, incident.failing)
-    since, changed = _since_when(connection, incident, load(Window(incident.since - _BEFORE, now)))
+    wide = load(Window(incident.since - _BEFORE, now))
+    since, changed = _since_when(connection, incident, wide)
     items = load(Window(since, now))
     everything = _load(connection, project, rule, Window(since, now), where=rule.where)
     traces = list(dict.fromkeys(
@@ -55,6 +64,7 @@ def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.dat
     ))  # fmt: skip
     return Findings(
         rate=_rate(items, by_session=rule.is_of_people),
+        was=_was(connection, rule, incident, wide.before(since), since),
         since=since,
         changed=changed,
         reasons=tuple(explain.why(everything, most=2)),
@@ -64,6 +74,19 @@ def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.dat
         ),
         traces=tuple(traces[:TRACES]),
     )  # fmt: skip
+
+
+def _was(
+    connection: Connection, rule: Rule, incident: Incident, own: Items, since: dt.datetime
+) -> float:
+    """The rate before: of these cohorts, of all that is watched where they are new, else usual."""
+    by_session = rule.is_of_people
+    rate = _rate(own, by_session=by_session)
+    if rate.n < _FEW:
+        window = Window(since - _BEFORE, since)
+        every = _load(connection, incident.project_id, rule, window, where=rule.where)
+        rate = _rate(every, by_session=by_session)
+    return usual(incident) if rate.n < _FEW or rate.share is None else rate.share
 
 
 def _since_when(
@@ -138,6 +161,7 @@ def as_json(told: Findings) -> Mapping[str, object]:
         "rate": {
             "k": rate.k, "n": rate.n, "share": rate.share, "low": rate.low, "high": rate.high,
         },
+        "was": told.was,
         "since": told.since.isoformat(),
         "changed": [
             {"kind": c.kind, "name": c.name, "version": c.version,

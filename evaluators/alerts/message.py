@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from evaluators.alerts import grouping
-from evaluators.alerts.findings import Findings, as_json, findings, in_brief
+from evaluators.alerts.findings import Findings, as_json, findings, in_brief, usual
 from evaluators.alerts.rules import Rule
 from waypost import links
 from waypost.rates import percent
@@ -81,16 +81,12 @@ def _facts(connection: Connection, rule: Rule, incident: Incident) -> Message:
         "cohort_count": len(members),
         "opened_at": incident.opened_at.isoformat(),
         "resolved_at": incident.resolved_at and incident.resolved_at.isoformat(),
-        "was": _was(members),
+        "was": usual(incident),
     }
 
 
 def _members(incident: Incident) -> Sequence[Member]:
     return incident.failing or incident.members
-
-
-def _was(members: Sequence[Member]) -> float:
-    return sum(m.usual for m in members) / max(len(members), 1)
 
 
 def _links(
@@ -147,12 +143,12 @@ def named(values: Mapping[str, str]) -> str:
 def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.datetime) -> list[str]:
     if incident.status != _OPEN:
         ended = incident.resolved_at or now
-        was = f" ({percent(_was(incident.members))})" if incident.mode == "rate" else ""
+        was = f" ({percent(usual(incident))})" if incident.mode == "rate" else ""
         return [f"It is back to usual{was} after {lasting(ended - incident.opened_at)}."]
     if told is None:
         return [f"Nothing has come since {_clock(incident.since)}."]
     members = _members(incident)
-    lines = [f"{_rate(rule, told)}, it was {percent(_was(members))}.", _since_line(told)]
+    lines = [f"{_rate(rule, told)}, it was {percent(told.was)}.", _since_line(told)]
     if len(members) > 1:
         names = [named(dict(zip(rule.by, m.label, strict=True))) for m in members[:_COHORTS]]
         more = len(members) - len(names)

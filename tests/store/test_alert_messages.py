@@ -71,7 +71,7 @@ def test_every_kind_of_rule_tells_its_figures(busy: Engine) -> None:
         print("\n".join(text), "\n")
         assert text[0].endswith(" in eu"), kind
         found = re.fullmatch(
-            rf"(\d+) % of (\d+) {rule.unit} \(interval \d+–\d+ %\), it was 5.0 %\.", text[1]
+            rf"(\d+) % of (\d+) {rule.unit} \(interval \d+–\d+ %\), it was 0 %\.", text[1]
         )
         assert found is not None, text[1]
         assert int(found[1]) in range(32, 56)
@@ -106,7 +106,19 @@ def test_only_the_failing_cohorts_are_counted_where_they_share_nothing(busy: Eng
     rule = Rule("r", evaluator="safe", by=("region", "tenant"))
     found = told(busy, rule, incident(("eu", ""), ("ap", "")))
     assert "50 % of 40 verdicts" in str(found["text"])
+    assert found["was"] == 0
     assert "Cohorts: eu · no tenant; ap · no tenant" in str(found["text"])
+
+
+def test_what_was_before_is_measured_where_the_cohort_is_new(busy: Engine) -> None:
+    rule = Rule("r", evaluator="safe", by=("region", "session"))
+    with busy.begin() as connection:
+        new = [Planted(f"new {n}", NOW - dt.timedelta(minutes=n), {"region": "mars"},
+                       {"safe": (Outcome.FAILED,)}) for n in range(10)]  # fmt: skip
+        plant(connection, new, now=NOW)
+    found = told(busy, rule, incident(("mars", ""), since=new[-2].at))
+    assert 0.1 < float(str(found["was"])) < 0.2
+    assert found["since"] == new[-1].at.isoformat()
 
 
 def test_what_is_over_says_for_how_long_and_of_many_cohorts_ten_are_named(engine: Engine) -> None:

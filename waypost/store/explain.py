@@ -38,7 +38,15 @@ class Items:
         """Those of these cohorts: one value for each key, empty where a cohort has none."""
         wanted, nothing = set(labels), [None] * len(self.times)
         values = zip(*(self.columns.get(key, nothing) for key in keys), strict=True)
-        found = [n for n, own in enumerate(values) if tuple(v or "" for v in own) in wanted]
+        return self._only(
+            [n for n, own in enumerate(values) if tuple(v or "" for v in own) in wanted]
+        )
+
+    def before(self, moment: dt.datetime) -> "Items":
+        """Those that began before a moment."""
+        return self._only([n for n, at in enumerate(self.times) if at < moment])
+
+    def _only(self, found: Sequence[int]) -> "Items":
         places = {old: new for new, old in enumerate(found)}
         return Items(
             [self.times[n] for n in found],

@@ -65,6 +65,7 @@ def _mail(notice: Notice, target: Target) -> EmailMessage:
     mail["From"], mail["To"] = sender, target["to"]
     mail["Subject"] = " ".join(notice.title.split())[:200]
     mail["Date"] = formatdate()
+    mail["Auto-Submitted"] = "auto-generated"
     mail["Message-ID"] = f"<{notice.key}@{domain}>" if notice.key else make_msgid(domain=domain)
     mail["References"] = mail["In-Reply-To"] = f"<{notice.thread}@{domain}>"
     mail.set_content(notice.text)
