@@ -1,23 +1,29 @@
-"""Pictures of every screen, light and dark, from a seeded store or from a dashboard that runs."""
+"""Pictures of every screen, light and dark, from the demo's runs or a dashboard that runs."""
 
 import datetime as dt
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy.engine import Engine
 
-from tests import seed
 from tests.conftest import ROOT
-from tests.journey.conftest import FLAGS, chromium, dashboard
+from tests.journey.conftest import FLAGS, chromium
+from tests.journey.test_up import Up
+from waypost.store import jobs, rates, traces
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
-from waypost.store.migrate import migrate
 
 WIDTH, HEIGHT = 1440, 900
+README = ("cohorts-light", "trace-light", "cell-dark", "alerts-light")
+PICTURES = ROOT / "docs" / "pictures"
 _REST_MS = 4000
+_PLANTED = {"prompt_version": "v15", "model": "claude-haiku-4-5", "region": "eu"}
 _CELL = (
     "?by=prompt_version,model,region&k.prompt_version=v15&k.model=claude-haiku-4-5"
     "&k.region=eu&evaluator=groundedness"
@@ -40,6 +46,10 @@ def main(arguments: Sequence[str]) -> int:
                 picture = folder / f"{name}-{scheme}.png"
                 _shoot(browser, scheme, f"{url}/{where}", picture, height)
         browser.close()
+    if not arguments:
+        PICTURES.mkdir(exist_ok=True)
+        for name in README:
+            shutil.copy(folder / f"{name}.png", PICTURES)
     return 0
 
 
@@ -65,30 +75,39 @@ def _site(url: str | None) -> Iterator[tuple[str, list[str]]]:
     if url is not None:
         yield url, []
         return
-    with (
-        tempfile.TemporaryDirectory() as data,
-        EmbeddedPostgres(Path(data), buffers_mb=128, fsync=False) as server,
-    ):
-        engine = connect(server.url)
-        migrate(engine)
-        made = seed.seed(engine, runs=600)
-        engine.dispose()
-        with dashboard(server.url) as (own, _):
-            yield own, _telling(made)
+    with tempfile.TemporaryDirectory() as folder:
+        running = Up(Path(folder) / "data", "--demo")
+        try:
+            running.wait_for("Sent 480 runs", 240)
+            engine = connect(EmbeddedPostgres(running.data).url)
+            _wait_until_judged(engine)
+            yield f"http://127.0.0.1:{running.ports['ui']}", _telling(engine)
+            engine.dispose()
+        finally:
+            running.end()
 
 
-def _telling(traces: Sequence[str]) -> list[str]:
+def _wait_until_judged(engine: Engine) -> None:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if not any(d.waiting or d.leased for d in jobs.depth(connection, 1)):
+                return
+        time.sleep(1)
+    raise SystemExit("The demo's runs were not judged within five minutes.")
+
+
+def _telling(engine: Engine) -> list[str]:
     """A run of the planted cohort that failed, and one that did not."""
-    made = seed.plans(dt.datetime.now(dt.UTC), len(traces))
-    planted = [
-        (trace, plan.bad)
-        for trace, plan in zip(traces, made, strict=True)
-        if (plan.prompt, plan.region) == ("v15", "eu") and plan.delegates
-    ]
-    return [
-        next((t for t, bad in reversed(planted) if bad), traces[-1]),
-        next((t for t, bad in reversed(planted) if not bad), traces[0]),
-    ]
+    window = rates.Window.last(dt.timedelta(days=1))
+    with engine.connect() as connection:
+        (bad, *_) = rates.newest_failing(
+            connection, 1, window, evaluator="groundedness", where=_PLANTED
+        )
+        ids = rates.cohort_ids(connection, 1, _PLANTED)
+        asked = traces.Filter(window.since, window.until, cohort_ids=ids, failed=False)
+        good = next(r for r in traces.page(connection, 1, asked) if r.steps > 3)
+    return [bad.trace_id, good.trace_id]
 
 
 def _shoot(browser: Browser, scheme: str, url: str, path: Path, height: int) -> None:

@@ -28,9 +28,11 @@ from waypost.store import (
     cohorts,
     datasets,
     explain,
+    health,
     jobs,
     judges,
     keys,
+    people,
     projects,
     rates,
     retention,
@@ -46,6 +48,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _FRESH = 15
 _EXPLAINED = 8000
+_COHORTS = ("prompt_version", "model", "region")
 STALE = "waypost_stale_since"
 _ENDED = "Your session has ended or your access was taken away; sign in again."
 
@@ -429,24 +432,31 @@ def judges_of(place: Place) -> list[judges.Judge]:
 
 
 @kept
-def _judge_costs(_key: str, place: Place) -> dict[int, float]:
+def _health(_key: str, place: Place) -> tuple[list[health.Health], dict[str, float]]:
     with reading() as connection:
-        return judges.costs(connection, place.project.id, place.window().since)
+        found = health.of_evaluators(connection, place.project.id, place.window().since)
+        lags = judges.lags(connection, place.project.id)
+        known = judges.every(connection, place.project.id, place.window().until)
+    return found, {j.name: lags[j.id] for j in reversed(known) if j.id in lags}
 
 
-def judge_costs(place: Place) -> dict[int, float]:
-    return _judge_costs(_url(), place)
+def health_of(place: Place) -> tuple[list[health.Health], dict[str, float]]:
+    """How every evaluator is doing, and how long after a run's end its verdicts come."""
+    return _health(_url(), place)
 
 
 @kept
-def _agreement(_key: str, project_id: int) -> list[reviews.Agreement]:
+def _by_cohort(_key: str, place: Place, evaluator: str) -> list[people.InCohort]:
+    keys = [k for k in _COHORTS if k in place.project.cohort_keys]
     with reading() as connection:
-        return reviews.agreement(connection, project_id)
+        return people.by_cohort(
+            connection, place.project.id, evaluator, place.window().since, by=keys or None
+        )
 
 
-def agreement(place: Place) -> list[reviews.Agreement]:
-    """Each evaluator against the people who reviewed it."""
-    return _agreement(_url(), place.project.id)
+def trust_by_cohort(place: Place, evaluator: str) -> list[people.InCohort]:
+    """What people say of an evaluator in each cohort, and the fail rate that remains."""
+    return _by_cohort(_url(), place, evaluator)
 
 
 def candidates(place: Place, reviewer: str, evaluator: str | None) -> list[reviews.Candidate]:

@@ -48,6 +48,7 @@ def hand_down(settings: Settings, url: str) -> None:
         "WAYPOST_HOST": settings.host,
         "WAYPOST_UI": settings.ui,
         "WAYPOST_OTLP_HTTP": settings.otlp_http,
+        "WAYPOST_OTLP_GRPC": settings.otlp_grpc,
         "WAYPOST_USERS": settings.users,
         "WAYPOST_OIDC": settings.oidc,
         "WAYPOST_PUBLIC_URL": settings.public_url,

@@ -39,7 +39,7 @@ def judge(name: str) -> str:
 
 def cohort(values: Mapping[str, str | None]) -> str:
     """A cohort's values in one line."""
-    named = [one_line(v or f"no {k}", 80) for k, v in values.items()]
+    named = [one_line(v or f"no {k.replace('_', ' ')}", 80) for k, v in values.items()]
     return " · ".join(named) or "all runs"
 
 

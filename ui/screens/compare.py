@@ -15,7 +15,10 @@ from ui.widgets import text
 from waypost.records import Step
 from waypost.store.traces import Summary
 
-_MARKS = {Side.SAME: "=", Side.CHANGED: "≠", Side.ONLY_LEFT: "− left", Side.ONLY_RIGHT: "+ right"}
+_MARKS = {
+    Side.SAME: "= same", Side.CHANGED: "≠ changed", Side.ONLY_LEFT: "− only left",
+    Side.ONLY_RIGHT: "+ only right",
+}  # fmt: skip
 
 
 @screen("Compare", order=26, hidden=True, bare=True)
@@ -168,11 +171,11 @@ def _table(left: Judged, right: Judged, pairs: Sequence[Pair], first: int | None
     column = st.column_config
     picked: Any = st.dataframe(
         lines, hide_index=True, on_select="rerun", selection_mode="single-row",
-        key="compare_steps", height=min(36 * (len(lines) + 1) + 4, 420),
+        key="compare_steps", height=min(35 * (len(lines) + 1) + 3, 420),
         alt="The steps of both runs beside each other",
         selection_default={"selection": {"rows": [first], "columns": [], "cells": []}}
         if first is not None else None,
-        column_config={"how": column.TextColumn("how", width=70)},
+        column_config={"how": column.TextColumn("how", width=100)},
     )  # fmt: skip
     rows = picked["selection"]["rows"] if picked else []
     return rows[0] if rows else first
@@ -198,7 +201,7 @@ def _detail(pair: Pair) -> None:
         if before == after:
             continue
         shown = True
-        st.header(name, anchor=False)
+        st.subheader(name, anchor=False)
         if pair.side is Side.CHANGED:
             st.code(unified(before, after), language="diff", wrap_lines=True)
         else:

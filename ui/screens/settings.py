@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import actions, data, frame, opened, words
+from ui import actions, data, frame, words
 from ui.place import Place
 from ui.screen import screen
 from ui.widgets import empty, text
@@ -32,11 +32,8 @@ def settings() -> None:
 def _first_run() -> None:
     st.header("Send a first run", anchor=False)
     st.code(empty.first_lines(), language=None)
-    current = opened.settings()
-    st.text(
-        f"Any OpenTelemetry source sends to http://{current.host}:{current.otlp_http}/v1/traces "
-        f"(HTTP) or {current.host}:{current.otlp_grpc} (gRPC)."
-    )
+    text.mute("From any other OpenTelemetry source:", key="sources")
+    st.code(empty.addresses(), language=None)
 
 
 def _project(here: Place, admin: bool) -> None:

@@ -81,7 +81,7 @@ def _typed(name: str, title: str) -> None:
     def changed() -> None:
         place.put(**{name: str(st.session_state[key]).strip(), "after": None})
 
-    st.text_input(title, key=key, on_change=changed, width=150)
+    st.text_input(title, key=key, on_change=changed, width=138)
 
 
 def _chips(wanted: Wanted) -> None:
@@ -163,7 +163,7 @@ def _table(here: Place, listed: Listed) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        height=min(36 * (len(rows) + 1) + 4, 720),
+        height=min(35 * (len(rows) + 1) + 3, 720),
         alt="Runs, newest first",
         column_config={
             "started": column.DatetimeColumn("started", format="D MMM HH:mm:ss", width=118),

@@ -1,10 +1,16 @@
 """What stands where nothing is yet: how to send a first run, and what is being waited for."""
 
+import subprocess
+import sys
+
 import streamlit as st
 
-from ui import data, opened
+from ui import data, frame, opened
 from ui.place import Place
 from ui.widgets import text
+from waypost.roles import Role
+
+DEMO = "waypost_demo"
 
 _LINES = """import tracer
 
@@ -19,6 +25,16 @@ def first_lines() -> str:
     return _LINES.format(endpoint=f"http://{host}:{current.otlp_http}")
 
 
+def addresses() -> str:
+    """Where the collector listens."""
+    current = opened.settings()
+    host = current.host if ":" not in current.host else f"[{current.host}]"
+    return (
+        f"OTLP over HTTP  http://{host}:{current.otlp_http}/v1/traces\n"
+        f"OTLP over gRPC  {host}:{current.otlp_grpc}"
+    )
+
+
 def no_runs(here: Place) -> None:
     """Nothing in this window; on a new installation, how to begin."""
     if data.has_runs(here):
@@ -31,13 +47,38 @@ def _waiting(here: Place) -> None:
     if data.has_runs_now(here):
         data.forget()
         st.rerun(scope="app")
-    text.answer("Nothing has arrived yet.", detail="Three lines send the first run:")
-    st.code(first_lines(), language=None)
-    current = opened.settings()
-    st.text(
-        f"The collector listens for OTLP on http://{current.host}:{current.otlp_http} (HTTP) and "
-        f"{current.host}:{current.otlp_grpc} (gRPC)."
+    text.answer(
+        "Nothing has arrived yet.",
+        detail="This page goes on by itself when the first run is here.",
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.text("Waiting … this page goes on by itself when the first run is here.")
-    st.text("No agent at hand? `waypost demo` sends a few hundred runs with two planted faults.")
+    own, shown = st.columns(2, border=True)
+    with own:
+        st.header("Send a first run", anchor=False)
+        text.mute("Three lines in your agent's program:", key="lines")
+        st.code(first_lines(), language=None)
+        text.mute("From any other OpenTelemetry source:", key="sources")
+        st.code(addresses(), language=None)
+    with shown:
+        st.header("Or look around first", anchor=False)
+        text.mute(
+            "The demo is a real agent with a scripted model: a few hundred runs over two days, "
+            "two cohorts of which fail. It needs no key and costs nothing.",
+            key="demo",
+        )
+        st.code("waypost demo", language=None)
+        _demo()
+
+
+def _demo() -> None:
+    """On this machine the demo can be sent from here."""
+    if not opened.settings().on_loopback or not frame.reader().role.includes(Role.ADMIN):
+        return
+    started: subprocess.Popen[bytes] | None = st.session_state.get(DEMO)
+    if started is None and st.button("Send the demo's runs", type="primary", key="demo_send"):
+        command = [sys.executable, "-m", "waypost", "demo"]
+        quiet = subprocess.DEVNULL
+        started = st.session_state[DEMO] = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    if started is not None:
+        failed = started.poll() not in (None, 0)
+        st.text("It could not be sent; `waypost demo` in a terminal says why." if failed
+                else "The demo's runs are on their way …")  # fmt: skip

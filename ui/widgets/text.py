@@ -18,7 +18,7 @@ def say(text: str, *, longest: int = 600) -> None:
 def answer(sentence: str, *, tone: Tone = "plain", detail: str = "", key: str = "first") -> None:
     """The sentence a screen begins with, and what stands beside it in smaller letters."""
     with st.container(key=f"answer_{tone}_{key}", gap=None):
-        st.text(one_line(sentence, 600))
+        st.text(one_line(sentence, 600).replace(" %", "\u00a0%"))
         if detail:
             with st.container(key=f"detail_{key}_{tone}"):
                 st.text(one_line(detail, 800))

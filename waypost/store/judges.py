@@ -50,6 +50,24 @@ def every(connection: Connection, project_id: int, since: dt.datetime) -> list[J
     ]  # fmt: skip
 
 
+def lags(connection: Connection, project_id: int, *, runs: int = 50) -> dict[int, float]:
+    """How many seconds after a run's end each evaluator's verdicts came, lately (median)."""
+    rows = connection.execute(
+        sa.text("""
+            with newest as (
+              select trace_id, day, last_at from trajectory
+              where project_id = :project_id and steps > 0 order by first_at desc limit :runs
+            )
+            select s.evaluator_id, percentile_cont(0.5) within group (
+              order by greatest(0, extract(epoch from s.scored_at - n.last_at))) as lag
+            from newest n join score s on s.project_id = :project_id and s.trace_id = n.trace_id
+              and s.started_at >= n.day - interval '1 day'
+            group by s.evaluator_id"""),
+        {"project_id": project_id, "runs": runs},
+    )
+    return {int(row.evaluator_id): float(row.lag) for row in rows}
+
+
 def ids_named(connection: Connection, project_id: int, name: str) -> list[int]:
     """The ids of all versions of an evaluator."""
     rows = connection.execute(

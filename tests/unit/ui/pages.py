@@ -20,7 +20,7 @@ def open_screen(path: str, **query: str) -> AppTest:
 def texts(page: AppTest) -> str:
     """Everything that stands on a page as text."""
     parts = [*page.text, *page.caption, *page.warning, *page.info, *page.error, *page.header]
-    return "\n".join(str(part.value) for part in parts)
+    return "\n".join(str(part.value) for part in parts).replace("\u00a0", " ")
 
 
 def frames(page: AppTest) -> list[Any]:

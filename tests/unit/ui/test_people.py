@@ -9,7 +9,8 @@ from sqlalchemy.engine import Engine
 
 from tests import seed
 from tests.unit.ui.pages import frames, open_screen, texts
-from waypost.store import alerts, datasets, incidents, keys, projects
+from waypost.roles import Person, Role
+from waypost.store import alerts, datasets, incidents, keys, projects, reviews
 from waypost.store.audit import Actor
 from waypost.store.incidents import Member
 
@@ -97,7 +98,28 @@ def test_cohort_keys_that_cannot_be_are_refused_with_a_sentence(engine: Engine) 
     page = open_screen("settings")
     page.text_input[0].set_value(", ".join(f"k{i}" for i in range(30)))
     page.button[0].click().run()
-    assert "At most 16 cohort keys" in texts(page)
+    assert "At most 16 different cohort keys" in texts(page)
+
+
+def test_an_evaluator_shows_how_far_people_bear_it_out(engine: Engine) -> None:
+    seed.seed(engine, runs=60)
+    with engine.begin() as connection:
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
+        found = reviews.candidates(
+            connection, 1, since, reviewer="ana", evaluators=["policy_compliance"]
+        )
+        for one in found[:6]:
+            given = reviews.Review(one.trace_id, one.span_id, one.evaluator, one.outcome)
+            reviews.write(connection, 1, given, by=Person("ana", Role.REVIEWER))
+    page = open_screen("evaluators", win="7d")
+    shown = frames(page)[0]
+    place = list(shown["evaluator"]).index("Policy compliance")
+    assert "%" in shown["precision"][place]
+    assert (shown["verdict after"] != "").all()
+    page.session_state["judges_table"] = {"selection": {"rows": [place], "columns": []}}
+    page.run()
+    assert "version 1" in texts(page)
+    assert "corrected by" in frames(page)[1].columns
 
 
 def test_a_key_is_shown_once(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """What stands on a page when something is missing: no runs, no scores, no failures, no Postgres."""
 
 import datetime as dt
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,25 @@ def test_an_empty_installation_says_how_to_send_a_first_run(engine: Engine) -> N
     assert "Nothing has arrived yet." in texts(page)
     assert "tracer.instrument" in page.code[0].value
     assert "4318" in page.code[0].value
+    assert "4317" in page.code[1].value
+    assert page.code[2].value == "waypost demo"
+
+
+def test_the_demo_is_sent_by_a_button(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[str]] = []
+
+    class Demo:
+        def __init__(self, command: list[str], **_: object) -> None:
+            sent.append(command[1:])
+
+        def poll(self) -> int:
+            return len(sent) - 1  # as if it failed the second time
+
+    monkeypatch.setattr(subprocess, "Popen", Demo)
+    page = open_screen("cohorts")
+    page.button(key="demo_send").click().run()
+    assert sent == [["-m", "waypost", "demo"]]
+    assert "on their way" in texts(page)
 
 
 def test_runs_without_scores_show_the_queue(engine: Engine) -> None:
