@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from evaluators.anomaly import baseline
 from evaluators.judged import (
+    NOTHING_KNOWN,
     Attempt,
     Judged,
     count_fails,
@@ -15,6 +16,7 @@ from evaluators.judged import (
     shape_of,
     worst_value,
 )
+from evaluators.memory import Memory
 from evaluators.plan import Plan
 from evaluators.project_plan import Plans
 from evaluators.surroundings import Baseline
@@ -55,6 +57,7 @@ class Desk:
 
     plans: Plans
     idle_seconds: float = IDLE_SECONDS
+    memory: Memory = field(default_factory=Memory)
     _baselines: dict[int, tuple[float, Mapping[int, Mapping[str, Baseline]]]] = field(
         default_factory=dict
     )
@@ -85,8 +88,11 @@ class Desk:
         attempt: Attempt,
         only: frozenset[str] | None = None,
     ) -> Verdicted:
-        """Judge a run: its steps now, the whole of it once it has ended or is idle."""
+        """Judge a run: its new steps now, the whole of it once it has ended or is idle."""
         left = self.seconds_left(loaded.run, now)
+        known = NOTHING_KNOWN
+        if only is None:
+            known = self.memory.known(loaded.run, loaded.plan, loaded.cohort_id)
         judged = judge_run(
             loaded.plan,
             project.name,
@@ -95,8 +101,14 @@ class Desk:
             whole=left == 0,
             attempt=attempt,
             only=only,
+            known=known,
         )
         return Verdicted(loaded, judged, left)
+
+    def remember(self, found: Iterable[Verdicted]) -> None:
+        """These runs' scores are committed: their steps need not be judged again."""
+        for one in found:
+            self.memory.keep(one.judged, one.loaded.plan, one.loaded.cohort_id)
 
     def seconds_left(self, run: Trajectory, now: int) -> float:
         """How long until a run without an end counts as idle; 0 when it is to be judged whole."""

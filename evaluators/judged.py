@@ -14,16 +14,26 @@ Attempt = Callable[[Binding, Callable[[], list[Score]]], list[Score]]
 MARKS = {Outcome.FAILED: "✕", Outcome.PASSED: "✓"}
 NOT_JUDGED = "·"
 LAST = "first_bad_step"
+NOTHING_KNOWN: Mapping[str, Sequence[Score]] = {}
 
 
 @dataclass(slots=True)
 class Judged:
-    """What came of one run: scores by binding. `ranked` scores may not count in a fail rate."""
+    """What came of one run: scores by binding. `ranked` scores may not count in a fail rate.
+
+    `earlier` are the scores of steps that were judged and stored before, and are as they were.
+    """
 
     run: Trajectory
     scores: list[tuple[Score, Step | None]] = field(default_factory=list)
     ranked: list[tuple[Score, Step | None]] = field(default_factory=list)
+    earlier: list[tuple[Score, Step | None]] = field(default_factory=list)
     cpu: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def every(self) -> list[tuple[Score, Step | None]]:
+        """All scores that count, new ones and earlier ones."""
+        return [*self.earlier, *self.scores]
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -56,23 +66,29 @@ def judge_run(
     whole: bool,
     attempt: Attempt,
     only: frozenset[str] | None = None,
+    known: Mapping[str, Sequence[Score]] = NOTHING_KNOWN,
 ) -> Judged:
-    """Judge the steps, and with `whole` the run; `attempt` decides what a crash becomes."""
+    """Judge the steps, and with `whole` the run; `attempt` decides what a crash becomes.
+
+    Steps in `known` have the scores given there and are not judged again.
+    """
     if only is not None and LAST in only:
         every = judge_run(
             plan, project, run, baselines=baselines, whole=whole, attempt=attempt, only=None
         )
         return every.only(only)
     judged = Judged(run)
+    judged.earlier += [(score, s) for s in run.steps for score in known.get(s.id, ())]
     around = Surroundings(run, baselines)
-    for binding, steps in plan.of_steps(project, run):
+    new = [s for s in run.steps if s.id not in known]
+    for binding, steps in plan.of_steps(project, run, new):
         if only is None or binding.name in only:
             with judged.timed(binding.name):
                 for step in steps:
                     found = attempt(binding, _judge(binding, step, around))
                     judged.add(binding, found, step)
     if whole:
-        verdicts = tuple(score for score, step in judged.scores if step is not None)
+        verdicts = tuple(score for score, step in judged.every if step is not None)
         after = around.judged(verdicts)
         for binding in _blamed_last(plan.of_run(project, run)):
             if only is None or binding.name in only:
@@ -121,7 +137,7 @@ def _score(feedback: Feedback) -> Score:
 def shape_of(judged: Judged) -> str:
     """One mark a step: failed, passed, or not judged."""
     marks: dict[str, str] = {}
-    for score, step in judged.scores:
+    for score, step in judged.every:
         if step is not None and score.outcome in MARKS and marks.get(step.id) != "✕":
             marks[step.id] = MARKS[score.outcome]
     return "".join(marks.get(s.id, NOT_JUDGED) for s in judged.run.steps)
@@ -133,7 +149,7 @@ def first_bad_number(judged: Judged) -> int | None:
     A verdict on a step is seen on the page beside it; the blame of a whole run is a guess.
     """
     numbers = {s.id: s.number for s in judged.run.steps}
-    failed = [numbers.get(step.id) for score, step in judged.scores if step and score.is_failed]
+    failed = [numbers.get(step.id) for score, step in judged.every if step and score.is_failed]
     first = min((n for n in failed if n is not None), default=None)
     if first is not None:
         return first
@@ -144,10 +160,10 @@ def first_bad_number(judged: Judged) -> int | None:
 
 
 def worst_value(judged: Judged) -> float | None:
-    values = (score.value for score, _ in judged.scores if score.value is not None)
+    values = (score.value for score, _ in judged.every if score.value is not None)
     return min(values, default=None)
 
 
 def count_fails(judged: Judged) -> int:
     """How many verdicts failed, of steps and of the run."""
-    return sum(score.is_failed for score, _ in judged.scores)
+    return sum(score.is_failed for score, _ in judged.every)

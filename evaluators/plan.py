@@ -1,7 +1,7 @@
 """Which evaluators judge which steps of a project's run, with which parameters and version."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,14 +31,15 @@ class Plan:
     config: Config
     _bindings: dict[tuple[str, tuple[int, ...]], Binding] = field(default_factory=dict)
 
-    def of_steps(self, project: str, run: Trajectory) -> Iterator[tuple[Binding, list[Step]]]:
-        """The step evaluators, each with the steps of the run it judges."""
+    def of_steps(
+        self, project: str, run: Trajectory, among: Sequence[Step] | None = None
+    ) -> Iterator[tuple[Binding, list[Step]]]:
+        """The step evaluators, each with the steps it judges of the run, or of some of them."""
+        every = run.steps if among is None else among
         for evaluator, assignment in self._asked(Target.STEP):
             if not _wants_run(assignment, project, run):
                 continue
-            steps = [
-                s for s in run.steps if s.kind in evaluator.kinds and wants_step(assignment, s)
-            ]
+            steps = [s for s in every if s.kind in evaluator.kinds and wants_step(assignment, s)]
             if not steps:
                 continue
             if not assignment.overrides:

@@ -132,6 +132,7 @@ class Worker:
             if self.ask is not None:
                 self.ask(connection, project, list(found.values()))
             jobs.finish(connection, mine, again_after=waits)
+        self.desk.remember(found.values())
         self._tell(project, list(found.values()), verdicts)
 
     def _hold(self, mine: list[Job], since: float) -> float:

@@ -3,16 +3,22 @@
 import datetime as dt
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from evaluators.config import Config
 from evaluators.desk import Desk
 from evaluators.evaluator import Evaluator, evaluator
+from evaluators.judged import Judged
+from evaluators.memory import Memory
+from evaluators.plan import Plan
 from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, make_run, readings, trace_id
+from tests.unit.evaluators.steps import run_of, tool
 from waypost.records import Kind, Score, Step, Trajectory
 from waypost.store import jobs, scores
 from waypost.store.ingest import Writer
@@ -131,6 +137,44 @@ def test_a_run_is_judged_whole_only_when_it_has_ended_or_is_idle(engine: Engine)
     assert {s[0] for s in stored(engine, "open")} == {"shipped"}
     work(engine, shipped, whole)
     assert {s[0] for s in stored(engine, "open")} == {"shipped", "whole"}
+
+
+def test_a_run_that_grows_is_judged_where_it_is_new(engine: Engine) -> None:
+    seen: list[str] = []
+
+    @evaluator(version=1, kinds=(Kind.TOOL,))
+    def noticed(step: Step) -> Score:
+        """Fail every tool step."""
+        seen.append(step.id)
+        return Score.failed("seen")
+
+    told: list[int] = []
+    made = worker(engine, noticed)
+    made.tell = lambda _project, verdicts: told.append(len(verdicts))
+    steps = make_run(4, trace="grown")
+    for part in (steps[1:5], steps[5:]):
+        with Writer(engine).batch() as batch:
+            batch.put(1, readings(part))
+        settle_jobs(engine)
+        made.turn()
+    assert (len(seen), len(set(seen)), told) == (4, 4, [2, 2])
+    assert len(stored(engine, "grown")) == 4
+    with engine.connect() as connection:
+        fails = connection.execute(sa.text("select fails from trajectory")).scalar_one()
+    assert fails == 4
+
+
+def test_a_step_that_changed_or_another_plan_is_judged_anew() -> None:
+    run = run_of(tool("a", {}, "x"), tool("b", {}, "y"))
+    plan, memory = Plan({}, Config()), Memory(most=4)
+    memory.keep(Judged(run, [(Score.passed(), s) for s in run.steps]), plan, 1)
+    assert len(memory.known(run, plan, 1)) == 2
+    later = replace(run, steps=(run.steps[0], run.steps[1].replace(result="z")))
+    assert list(memory.known(later, plan, 1)) == [run.steps[0].id]
+    assert memory.known(run, plan, 2) == memory.known(run, Plan({}, Config()), 1) == {}
+    for n in range(3):
+        memory.keep(Judged(replace(run, id=f"r{n}")), plan, 1)
+    assert memory.known(run, plan, 1) == {}
 
 
 def test_what_a_run_adds_up_to_is_on_its_row(engine: Engine) -> None:
