@@ -83,7 +83,8 @@ def _keys(connection: Connection, project_id: int) -> Mapping[str, list[str]]:
 
 
 def _incident(incident: Incident, keys: Mapping[str, list[str]]) -> dict[str, Any]:
-    by = keys.get(incident.rule, [])
+    told_by = incident.detail.get("rule", {})
+    by = told_by.get("by", []) if told_by else keys.get(incident.rule, [])
     return {
         "id": incident.id, "rule": incident.rule, "mode": incident.mode,
         "status": incident.status, "opened_at": incident.opened_at, "since": incident.since,

@@ -195,11 +195,15 @@ def _hand_out(engine: Engine, now: dt.datetime, compose: message.Compose, done: 
         if incident is None:
             return False
         stored = alerts.by_id(connection, incident.rule_id or 0)
-        if stored is None:
+        body = incident.detail.get("rule")
+        # A rule that is gone or another one now still tells that its incidents are over.
+        if stored is not None and not incident.detail.get("unwatched"):
+            body = stored.body
+        if body is None:
             incidents.told(connection, incident.id, again_at=None, detail=incident.detail)
             return True
         with apart(connection, f"Incident {incident.id} could not be told") as fault:
-            done.messages += _tell(connection, parse(stored.body), incident, compose, now)
+            done.messages += _tell(connection, parse(body), incident, compose, now)
         if fault.text is not None:
             detail = {"error": fault.text}
             incidents.postpone(connection, incident.id, now + _AGAIN)
@@ -222,7 +226,7 @@ def _tell(
         for channel in rule.channels
     )  # fmt: skip
     again = _again(rule, incident, now)
-    incidents.told(connection, incident.id, again_at=again, detail=_kept(incident, body))
+    incidents.told(connection, incident.id, again_at=again, detail=_kept(rule, incident, body))
     incidents.add_event(
         connection, incident.id, "notified", now=now,
         detail={"kind": kind, "channels": list(rule.channels)},
@@ -254,10 +258,12 @@ def _again(rule: Rule, incident: Incident, now: dt.datetime) -> dt.datetime | No
     return None if quiet or rule.renotify is None else now + rule.renotify
 
 
-def _kept(incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
-    """What the pages show of the last message, and how many cohorts it told of."""
-    return {**incident.detail, "message": dict(body), "told": len(incident.failing),
-            "labels": body.get("labels", {})}  # fmt: skip
+def _kept(rule: Rule, incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
+    """What the pages show of the last message, and what the next one goes by."""
+    return {
+        **incident.detail, "message": dict(body), "told": len(incident.failing),
+        "labels": body.get("labels", {}), "rule": rule.body(),
+    }  # fmt: skip
 
 
 def preview(

@@ -1,5 +1,6 @@
 """State changes become incidents and messages: once, together, in order, and over when over."""
 
+import dataclasses
 import datetime as dt
 import random
 from collections.abc import Mapping, Sequence
@@ -278,10 +279,20 @@ def test_the_preview_over_what_is_stored_says_what_the_server_did(site: Site) ->
     assert did == [(("v14", "eu"), True), (("v14", "eu"), False)]
 
 
-def test_a_rule_that_is_gone_tells_nothing_more(site: Site) -> None:
+@pytest.mark.parametrize("change", ["removed", "off", "watches another key"])
+def test_what_is_not_watched_any_more_is_over_and_told_so_once(site: Site, change: str) -> None:
     site.traffic(USUAL, minutes=120)
     site.traffic(BAD, minutes=60)
     with site.engine.begin() as connection:
-        alerts.remove(connection, 1, "grounded", by=ME)
+        if change == "removed":
+            alerts.remove(connection, 1, "grounded", by=ME)
+    if change == "off":
+        site.save(dataclasses.replace(RULE, enabled=False))
+    elif change != "removed":
+        site.save(dataclasses.replace(RULE, by=("region",)))
+    site.now = dt.datetime.now(dt.UTC)
+    site.tick()
     site.tick(after=dt.timedelta(hours=5))
-    assert len(site.messages()) == 1
+    assert site.incidents()[0].status == "resolved"
+    assert [d.kind for d in site.messages()] == ["opened", "resolved"]
+    assert "not watched any more" in str(site.messages()[1].message["text"])

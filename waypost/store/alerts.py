@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from waypost.errors import NotFound, WrongUse
-from waypost.store import audit
+from waypost.store import audit, incidents
 
 Label = tuple[str, ...]
 
@@ -84,7 +84,8 @@ def save(
 ) -> StoredRule:
     """Make or change a rule; its cohorts start anew when what it watches has changed.
 
-    A rule of the file can only be changed there: WrongUse.
+    Its open incidents end then, and when it is turned off. A rule of the file can only be changed
+    there: WrongUse.
     """
     name = str(body["name"])
     known = {r.name: r for r in every(connection, project_id)}.get(name)
@@ -99,8 +100,9 @@ def save(
             "body": orjson.dumps(body).decode(), "is_enabled": bool(body.get("enabled", True)),
         },
     ).one()  # fmt: skip
-    if known is not None and _watched(known.body) != _watched(body):
+    if known is not None and (_watched(known.body) != _watched(body) or not row.is_enabled):
         forget_states(connection, known.id)
+        incidents.end_of_rule(connection, known.id, by=by.name)
     audit.note(
         connection, project_id, by, "alert.save", name,
         before=None if known is None else known.body, after=body,
@@ -129,10 +131,11 @@ def remove(
     by: audit.Actor,
     origin: str = "store",
 ) -> None:
-    """Delete a rule and its state; its incidents stay."""
+    """Delete a rule and its state; its incidents end and stay."""
     known = named(connection, project_id, name)
     if known.origin == "file" and origin != "file":
         raise WrongUse(f"Alert rule {name!r} stands in waypost.toml; remove it there.")
+    incidents.end_of_rule(connection, known.id, by=by.name)
     connection.execute(sa.text("delete from alert_rule where id = :id"), {"id": known.id})
     audit.note(connection, project_id, by, "alert.remove", name, before=known.body)
 

@@ -149,6 +149,21 @@ def resolve(
     add_event(connection, incident_id, "resolved", now=now, by=by)
 
 
+def end_of_rule(
+    connection: Connection, rule_id: int, *, by: str, now: dt.datetime | None = None
+) -> None:
+    """Nobody watches any more what these incidents are about: they end, and that is told."""
+    moment = now or dt.datetime.now(dt.UTC)
+    rows = connection.execute(
+        sa.text("""
+            update incident set detail = detail || '{"unwatched": true}'
+            where rule_id = :rule_id and status = 'open' returning id"""),
+        {"rule_id": rule_id},
+    ).all()
+    for row in rows:
+        resolve(connection, row.id, now=moment, by=by)
+
+
 def plan_message(connection: Connection, incident_id: int, notify_at: dt.datetime | None) -> None:
     """When the next message is due; an earlier one that is planned stays."""
     connection.execute(
