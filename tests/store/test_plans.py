@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from waypost.store import jobs, spans, traces
+from waypost.store import baselines, jobs, people, reach, spans, traces
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 
@@ -113,6 +114,25 @@ def test_the_newest_failures_of_a_cell_come_from_the_partial_index(filled: Conne
     )
     assert "project_id_cohort_id_evaluator_id" in text
     assert seq_scans(text) == 0
+
+
+@pytest.mark.parametrize("query", [baselines._RECENT, reach._RECENT])
+def test_recent_steps_are_found_by_way_of_the_newest_runs(filled: Connection, query: Any) -> None:
+    since = dt.datetime(2026, 11, 19, tzinfo=dt.UTC)
+    text = plan(filled, query, {"project_id": 1, "since": since, "runs": 20, "most": 20})
+    assert "first_at" in text
+    assert seq_scans(text) == 0
+    assert days_touched(text, "step") <= 3
+
+
+def test_what_people_said_comes_from_its_own_index(filled: Connection) -> None:
+    filled.execute(
+        sa.text("insert into evaluator (project_id, name, version, source) values"
+                " (1, 'review:a', '1', 'human'), (1, 'a', '1', 'code')")
+    )  # fmt: skip
+    since = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+    text = plan(filled, people._PAIRS, {"project_id": 1, "since": since, "evaluator": None})
+    assert re.search(r'"Seq Scan"[^{]*"Relation Name": "score_', text) is None
 
 
 def test_jobs_are_claimed_by_their_index(filled: Connection) -> None:

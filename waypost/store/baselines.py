@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from waypost.store.codec import KINDS
 
-_MOST = 20_000
+_RUNS, _MOST = 1500, 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +24,25 @@ class Sample:
 
 
 def recent(connection: Connection, project_id: int, since: dt.datetime) -> Iterator[Sample]:
-    """The newest steps of a project from `since` on, at most twenty thousand."""
-    rows = connection.execute(
-        sa.text("""
-            select coalesce(t.cohort_id, 0) as cohort_id, s.kind,
-              coalesce(s.model, s.tool, s.name) as what, s.duration_ns, s.tokens_out
-            from (
-              select trace_id, started_at, kind, model, tool, name, duration_ns, tokens_out
-              from step
-              where project_id = :project_id and started_at >= :since
-              order by started_at desc
-              limit :most) s
-            left join lateral (
-              select cohort_id from trajectory
-              where project_id = :project_id and trace_id = s.trace_id
-                and day >= cast(:since as date)
-              limit 1) t on true"""),
-        {"project_id": project_id, "since": since, "most": _MOST},
-    )
-    for row in rows:
+    """The steps of a project's newest runs from `since` on, at most twenty thousand.
+
+    By way of the runs: a day of steps has no index on their time.
+    """
+    values = {"project_id": project_id, "since": since, "runs": _RUNS, "most": _MOST}
+    for row in connection.execute(_RECENT, values):
         kind = KINDS[row.kind]
         yield Sample(row.cohort_id, kind.value, row.what or "", row.duration_ns, row.tokens_out)
+
+
+_RECENT = sa.text("""
+    select coalesce(r.cohort_id, 0) as cohort_id, s.kind,
+      coalesce(s.model, s.tool, s.name) as what, s.duration_ns, s.tokens_out
+    from (
+      select trace_id, cohort_id, first_at from trajectory
+      where project_id = :project_id and first_at >= :since
+      order by first_at desc
+      limit :runs) r
+    join step s on s.project_id = :project_id and s.trace_id = r.trace_id
+      and s.started_at >= r.first_at - interval '1 day'
+      and s.started_at >= cast(:since as timestamptz) - interval '1 day'
+    limit :most""")
