@@ -25,6 +25,7 @@ from waypost.settings import Settings
 from waypost.store import (
     alerts,
     audit,
+    cohort_values,
     cohorts,
     datasets,
     explain,
@@ -153,6 +154,17 @@ def key_values(place: Place, key: str) -> list[str]:
 def _key_values(_key: str, project_id: int, key: str) -> list[str]:
     with reading() as connection:
         return rates.cohort_values(connection, project_id, key, most=50)
+
+
+def crowded(place: Place) -> dict[str, int]:
+    """The cohort keys with too many values in the window, and the runs counted as `other`."""
+    return _crowded(_url(), place)
+
+
+@kept
+def _crowded(_key: str, place: Place) -> dict[str, int]:
+    with reading() as connection:
+        return cohort_values.overflowing(connection, place.project.id, place.window().since)
 
 
 def cohort_names(place: Place, ids: Sequence[int]) -> dict[int, dict[str, str]]:

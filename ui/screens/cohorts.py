@@ -37,6 +37,7 @@ def cohorts() -> None:
     rows = _controls(here.project, rows, keys, findings)
     telling = ranking.telling(rows, evaluators)
     _grid(rows[:_ROWS], telling or evaluators, findings, keys)
+    _crowded(data.crowded(here))
     _legend(rows, [e for e in evaluators if e not in telling] if telling else [])
     _numbers(rows, evaluators)
     chosen = _chosen(found)
@@ -225,6 +226,15 @@ def _legend(rows: Sequence[Row], quiet: Sequence[str]) -> None:
         names = ", ".join(words.judge(e) for e in quiet)
         text.mute(f"No failure found by {words.plural(len(quiet), 'evaluator')}: {names}.",
                   key="quiet")  # fmt: skip
+
+
+def _crowded(over: Mapping[str, int]) -> None:
+    """A key with more than a thousand values a day is said where its rates are shown."""
+    for key, n in over.items():
+        text.say(
+            f"⚠️ {words.label(key)} has more than 1,000 values a day: {words.plural(n, 'run')} of "
+            "these days count as other."
+        )
 
 
 def _where_texts(values: Mapping[str, str | None]) -> dict[str, str]:

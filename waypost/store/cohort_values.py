@@ -43,11 +43,12 @@ def admit(
 
 
 def overflowing(connection: Connection, project_id: int, since: dt.datetime) -> dict[str, int]:
-    """The keys with too many values since then, and how many runs were counted as `other`."""
+    """The keys with too many values since that day, and how many runs were counted as `other`."""
     rows = connection.execute(
         sa.text("""
             select substr(what, length(:over) + 1) as key, sum(n) as n from intake
-            where project_id = :project_id and bucket >= :since
+            where project_id = :project_id
+              and bucket >= date_trunc('day', cast(:since as timestamptz), 'UTC')
               and left(what, length(:over)) = :over
             group by 1 order by 1"""),
         {"project_id": project_id, "since": since, "over": _OVER},

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 from sqlalchemy.engine import Engine
+from streamlit.testing.v1 import AppTest
 
 from tests import seed
 from tests.factories import make_run, trace_id
-from tests.unit.ui.pages import frames, open_screen, texts
+from tests.unit.ui.pages import open_screen, texts
 from ui import data
+from ui.screens.trace import LIST
 from waypost.errors import StoreAway
 from waypost.records import Kind, Reading, Status
-from waypost.store import spans
+from waypost.store import cohort_values, spans
 from waypost.store.ingest import Writer
 
 
@@ -29,6 +31,11 @@ def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def put(engine: Engine, steps: list[object]) -> None:
     with Writer(engine).batch() as batch:
         batch.put(1, [Reading(s) for s in steps], now=dt.datetime.now(dt.UTC))  # type: ignore[arg-type]  # steps
+
+
+def listed(page: AppTest) -> list[str]:
+    """The runs in the list, as the brackets walk through them."""
+    return list(page.session_state[LIST])
 
 
 def recent(turns: int, trace: str) -> list[object]:
@@ -76,6 +83,16 @@ def test_no_failures_are_said_with_numbers(engine: Engine) -> None:
     assert "verdicts failed" in said
 
 
+def test_a_key_with_too_many_values_is_said_at_home(engine: Engine) -> None:
+    seed.seed(engine, runs=12)
+    with engine.begin() as connection:
+        tenants = [{"tenant": f"t{n}"} for n in range(9)]
+        today = dt.datetime.now(dt.UTC).date()
+        cohort_values.admit(connection, 1, tenants, day=today, most=2)
+    page = open_screen("cohorts", win="7d")
+    assert "has more than 1,000 values a day: 9 runs" in texts(page)
+
+
 def test_a_filter_that_finds_nothing_can_be_taken_out(engine: Engine) -> None:
     seed.seed(engine, runs=20)
     page = open_screen("traces", tool="nothing", k__region="mars")
@@ -88,8 +105,8 @@ def test_a_filter_that_finds_nothing_can_be_taken_out(engine: Engine) -> None:
 def test_filters_of_the_address_choose_the_runs(engine: Engine) -> None:
     seed.seed(engine, runs=40)
     everything, failed = open_screen("traces"), open_screen("traces", verdict="fail")
-    assert 0 < len(frames(failed)[0]) < len(frames(everything)[0])
-    assert (frames(failed)[0]["failed by"] != "").all()
+    assert 0 < len(listed(failed)) < len(listed(everything))
+    assert f"{len(listed(failed))} with a failed verdict" in texts(failed)
 
 
 def test_an_unknown_run_is_a_sentence_and_a_way_on(engine: Engine) -> None:
@@ -151,7 +168,7 @@ def test_with_postgres_away_from_the_start_there_is_a_sentence(
 def test_a_page_of_runs_leads_to_older_ones(engine: Engine) -> None:
     seed.seed(engine, runs=260)
     page = open_screen("traces", win="7d")
-    newest = set(frames(page)[0]["trace"])
+    newest = set(listed(page))
     next(b for b in page.button if b.label.startswith("Older")).click().run()
-    assert not newest & set(frames(page)[0]["trace"])
+    assert not newest & set(listed(page))
     assert "older runs" in texts(page)
