@@ -21,7 +21,7 @@ import streamlit as st
 from playwright.sync_api import Page, sync_playwright
 from sqlalchemy.engine import Engine
 
-from benchmarks.ui.fill import fill
+from benchmarks.ui.fill import BULK_STEPS, fill, put_bulk_run
 from tests.journey.conftest import FLAGS, chromium, dashboard, put_long_run, replay, wait_step
 from tests.unit.ui.pages import open_screen
 from waypost.store.embedded import EmbeddedPostgres
@@ -35,6 +35,7 @@ BUDGETS = {
     "choose a cell": 0.5,
     "list of 100 traces": 0.8,
     "open a 1,000-step run at a step": 1.0,
+    "open a 100,000-span run": 1.0,
     "next step (median of 60)": 0.05,
     "jump to the end of 1,000": 0.1,
 }
@@ -47,13 +48,13 @@ def main() -> int:
     parser.add_argument("--scores", type=int, default=5_000_000)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
-    logging.getLogger("streamlit").setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
     with _store() as (engine, url):
         began = time.monotonic()
         fill(engine, given.scores, dt.datetime.now(dt.UTC))
-        trace = put_long_run(engine)
+        trace, bulk = put_long_run(engine), put_bulk_run(engine)
         print(f"{given.scores:,} scores written in {time.monotonic() - began:.0f} s")
-        seen = _look(url, trace)
+        seen = _look(url, trace, bulk)
         slow = _queries(url, trace)
     late = [name for name, took in seen.items() if took > 2 * BUDGETS[name]]
     for name, took in seen.items():
@@ -73,7 +74,7 @@ def _store() -> Iterator[tuple[Engine, str]]:
         engine.dispose()
 
 
-def _look(database: str, trace: str) -> dict[str, float]:
+def _look(database: str, trace: str, bulk: str) -> dict[str, float]:
     """Seconds of each action, the median of five where it can be repeated."""
     path = chromium()
     if path is None:
@@ -92,6 +93,8 @@ def _look(database: str, trace: str) -> dict[str, float]:
             "open a 1,000-step run at a step": _median(lambda: _open(page, url, trace)),
         }
         seen |= _steps(page)
+        whole = f"{BULK_STEPS // 2} / {BULK_STEPS}"
+        seen["open a 100,000-span run"] = _median(lambda: _open(page, url, bulk, whole))
         browser.close()
     return seen
 
@@ -139,17 +142,18 @@ def _list(page: Page, url: str) -> float:
 
     def load() -> None:
         page.goto(f"{url}/traces", wait_until="commit")
-        page.locator('[data-testid="stDataFrame"] canvas').first.wait_for()
+        page.locator("tr[data-row]").first.wait_for()
 
     return _timed(load)
 
 
-def _open(page: Page, url: str, trace: str) -> float:
+def _open(page: Page, url: str, trace: str, place: str = "500 / 1000") -> float:
     page.goto("about:blank")
+    step = place.split(" ", maxsplit=1)[0]
 
     def load() -> None:
-        page.goto(f"{url}/trace?trace_id={trace}&step=500", wait_until="commit")
-        wait_step(page, "500 / 1000")
+        page.goto(f"{url}/trace?trace_id={trace}&step={step}", wait_until="commit")
+        wait_step(page, place)
 
     return _timed(load)
 
@@ -190,29 +194,31 @@ def _queries(database: str, trace: str) -> bool:
     ]  # fmt: skip
     for path, query in pages:
         open_screen(path, **query)
-        times: list[float] = []
+        times: list[tuple[float, str]] = []
         with _noted(times):
             st.cache_data.clear()
             open_screen(path, **query)
-        longest = max(times, default=0.0)
+        longest, statement = max(times, default=(0.0, ""))
         slow = slow or longest > 2 * QUERY
         print(
-            f"{path:<12} {len(times):3} queries, {sum(times) * 1000:7.1f} ms in all, "
+            f"{path:<12} {len(times):3} queries, {sum(t for t, _ in times) * 1000:7.1f} ms in all, "
             f"longest {longest * 1000:6.1f} ms"
         )
+        if longest > QUERY:
+            print(f"  {' '.join(statement.split())[:160]}")
     return slow
 
 
 @contextmanager
-def _noted(times: list[float]) -> Iterator[None]:
+def _noted(times: list[tuple[float, str]]) -> Iterator[None]:
     """Notes how long each statement takes at the driver."""
     began: list[float] = []
 
     def before(*_given: object) -> None:
         began.append(time.perf_counter())
 
-    def after(*_given: object) -> None:
-        times.append(time.perf_counter() - began.pop())
+    def after(_connection: object, _cursor: object, statement: str, *_given: object) -> None:
+        times.append((time.perf_counter() - began.pop(), statement))
 
     sa.event.listen(Engine, "before_cursor_execute", before)
     sa.event.listen(Engine, "after_cursor_execute", after)

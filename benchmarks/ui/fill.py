@@ -1,14 +1,20 @@
 """A store with many scores, made by Postgres itself: runs, scores of them, and their counters."""
 
 import datetime as dt
+import time
+import uuid
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from tests.factories import SECOND, span_id, trace_id
+from waypost.records import Kind, Reading, Step
 from waypost.store import scores
+from waypost.store.ingest import Writer
 from waypost.store.partitions import ensure_days
 
 STEPS, EVALUATORS, DAYS = 10, 10, 14
+BULK_STEPS = 50_000
 _COHORTS = 60
 
 
@@ -32,6 +38,34 @@ def fill(engine: Engine, wanted: int, now: dt.datetime) -> None:
         scores.recount(connection, 1, since - dt.timedelta(days=1))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("analyze"))
+
+
+def put_bulk_run(engine: Engine) -> str:
+    """One run of 50,000 steps with as many queries below them; its trace id."""
+    trace, start = trace_id("bulk"), int(time.time() - 7200) * SECOND
+    spans = [_span(trace, i, start) for i in range(2 * BULK_STEPS)]
+    with Writer(engine).batch() as batch:
+        batch.put(1, [Reading(s) for s in spans], now=dt.datetime.now(dt.UTC))
+    with engine.begin() as connection:
+        settle = sa.text(
+            "update trajectory set cohort_id = 1, settled_at = now() where trace_id = :id"
+        )
+        connection.execute(settle, {"id": uuid.UUID(trace)})
+    return trace
+
+
+def _span(trace: str, i: int, start: int) -> Step:
+    """Even ones are tool steps, and below each lies the query it made."""
+    at = start + i * SECOND // 20
+    own, parent = span_id(("bulk", i)), span_id(("bulk", i - 1))
+    if i % 2:
+        return Step(trace_id=trace, span_id=own, parent_id=parent, kind=Kind.OTHER,
+                    name="SELECT payroll", started_at=at, ended_at=at + SECOND // 100)  # fmt: skip
+    return Step(
+        trace_id=trace, span_id=own, parent_id=None, kind=Kind.TOOL, name="lookup", tool="lookup",
+        arguments={"id": i, "fields": ["gross", "net"]}, result={"value": i}, started_at=at,
+        ended_at=at + SECOND // 12,
+    )  # fmt: skip
 
 
 _COHORT = sa.text("""

@@ -247,6 +247,11 @@ def focus_replay(page: Page) -> None:
     replay(page, "root.querySelector('.list').focus()")
 
 
+def choose_run(page: Page, row: int = 0) -> None:
+    """Open a run of the list."""
+    page.locator("tr[data-row]").nth(row).locator("td").nth(2).click()
+
+
 def choose_row(page: Page, row: int = 0) -> None:
     """Tick a row of the first table, which is drawn on a canvas."""
     table = page.locator('[data-testid="stDataFrame"]').first
@@ -260,6 +265,6 @@ def node_module(path: str) -> Path:
 
 
 __all__ = [
-    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "dashboard", "focus_replay", "location",
-    "node_module", "replay", "until", "wait_step", "watched",
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "choose_run", "dashboard", "focus_replay",
+    "location", "node_module", "replay", "until", "wait_step", "watched",
 ]  # fmt: skip

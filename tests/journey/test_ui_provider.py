@@ -73,7 +73,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(visitor: Page, guarded:
 def test_a_stranger_sees_a_sentence_and_nothing_else(visitor: Page, guarded: Guarded) -> None:
     sign_in(visitor, guarded, "eve", "/traces")
     expect(visitor.get_by_text("eve@example.org may not look at this dashboard")).to_be_visible()
-    assert visitor.locator('[data-testid="stDataFrame"]').count() == 0
+    assert visitor.locator("tr[data-row]").count() == 0
     assert visitor.request.get(f"{guarded.url}/steps/outline").status == 404
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.factories import SECOND, make_run, trace_id
 from tests.journey.conftest import (
     Site,
-    choose_row,
+    choose_run,
     focus_replay,
     location,
     replay,
@@ -129,7 +129,7 @@ def test_escape_goes_back_to_the_list_and_brackets_to_its_neighbours(
     page: Page, site: Site
 ) -> None:
     page.goto(f"{site.url}/traces?verdict=fail")
-    choose_row(page)
+    choose_run(page)
     expect(page.get_by_text("went wrong first")).to_be_visible()
     first = location(page)
     focus_replay(page)

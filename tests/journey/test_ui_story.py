@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.journey.conftest import Site, choose_row, location, until, wait_step
+from tests.journey.conftest import Site, choose_run, location, until, wait_step
 
 CELL = "td[data-r]"
 CHOSEN = "Groundedness in v15 · claude-haiku-4-5 · eu"
@@ -43,7 +43,7 @@ def test_a_cell_its_reasons_its_runs_and_one_of_them_in_four_clicks(page: Page, 
     expect(page.get_by_text("Newest failing runs")).to_be_visible()
     page.get_by_role("button", name=re.compile(r"^All \d")).click()
     expect(page.get_by_text("failed by Groundedness")).to_be_visible()
-    choose_row(page)
+    choose_run(page)
     expect(page.get_by_text("went wrong first")).to_be_visible()
     page.wait_for_function("location.search.includes('step=')")
 
@@ -67,7 +67,7 @@ def test_a_cell_says_its_rate_its_interval_and_its_n(page: Page, site: Site) -> 
 def test_back_and_forward_keep_the_filter(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/traces?verdict=fail&k.region=eu")
     expect(page.get_by_text("region is eu")).to_be_visible()
-    choose_row(page)
+    choose_run(page)
     expect(page.get_by_text("went wrong first")).to_be_visible()
     page.go_back()
     expect(page.get_by_text("region is eu")).to_be_visible()
@@ -75,6 +75,17 @@ def test_back_and_forward_keep_the_filter(page: Page, site: Site) -> None:
     page.go_forward()
     expect(page.get_by_text("went wrong first")).to_be_visible()
     assert "trace_id=" in location(page)
+
+
+def test_a_run_of_the_list_can_be_opened_in_a_tab_of_its_own(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/traces?verdict=fail")
+    page.locator("tr[data-row] a").first.focus()
+    page.keyboard.press("ArrowDown")
+    with page.context.expect_page() as opened:
+        page.locator("tr[data-row] a:focus").click(modifiers=["ControlOrMeta"])
+    expect(opened.value.get_by_text("went wrong first")).to_be_visible()
+    assert "verdict=fail" in location(opened.value)
+    opened.value.close()
 
 
 def test_a_link_to_a_cell_opens_it(page: Page, site: Site) -> None:

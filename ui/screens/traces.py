@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from ui import data, frame, go, place, words
@@ -14,11 +13,26 @@ from ui.place import Place
 from ui.screen import screen
 from ui.screens.trace import LIST
 from ui.widgets import empty, text
+from ui.widgets.inline import component
 from waypost.links import VALUE
+from waypost.records import Json
 from waypost.store.traces import Summary
 
 _PAGE = 100
-_SHORT = 8
+_SHORT, _MARKS = 8, 40
+_MAY_BE_BARE = ("status", "failed by", "reviewed by")
+_KINDS = {
+    "agent": ("long second", ""),
+    "cohort": ("long", ""),
+    "shape": ("marks", "One mark a step: ✓ passed, ✕ failed, · not judged"),
+    "first bad": ("number", "The step that went wrong first"),
+    "failed by": ("long", "The evaluators that failed it, the most failures first"),
+    "worst": ("number second", "The lowest score of a step"),
+    "steps": ("number", ""),
+    "took": ("number", ""),
+    "cost": ("number spare", ""),
+    "trace": ("faint spare", "The beginning of its id"),
+}
 _PLAIN = ("evaluator", "verdict", "agent", "session", "user", "status", "tool", "text")
 _TITLES = {"text": "name contains", "user": "user", "session": "session", "tool": "tool"}
 
@@ -81,7 +95,7 @@ def _typed(name: str, title: str) -> None:
     def changed() -> None:
         place.put(**{name: str(st.session_state[key]).strip(), "after": None})
 
-    st.text_input(title, key=key, on_change=changed, width=138)
+    st.text_input(title, key=key, on_change=changed, width=118)
 
 
 def _chips(wanted: Wanted) -> None:
@@ -115,29 +129,30 @@ def _sentence(
     )
 
 
-def frame_of(here: Place, listed: Listed) -> pd.DataFrame:
+def lines(here: Place, listed: Listed) -> list[dict[str, Json]]:
     """The lines of the table; what is empty in all of them is left out."""
-    rows = listed.rows
-    names = data.cohort_names(here, [r.cohort_id for r in rows if r.cohort_id is not None])
-    made = pd.DataFrame(
+    names = data.cohort_names(here, [r.cohort_id for r in listed.rows if r.cohort_id is not None])
+    zone = words.zone()
+    made: list[dict[str, Json]] = [
         {
-            "started": [words.local(r.first_at).replace(tzinfo=None) for r in rows],
-            "agent": [words.one_line(r.agent or r.name or "", 60) for r in rows],
-            "cohort": [words.short_cohort(names.get(r.cohort_id or -1, {})) for r in rows],
-            "shape": [r.shape for r in rows],
-            "first bad step": [r.first_bad_step for r in rows],
-            "failed by": [_judges(listed.failing.get(r.trace_id, ())) for r in rows],
-            "worst": [r.worst_score for r in rows],
-            "steps": [r.steps for r in rows],
-            "seconds": [(r.last_at - r.first_at).total_seconds() for r in rows],
-            "cost": [r.cost_usd for r in rows],
-            "status": [_status(r) for r in rows],
-            "reviewed by": [_reviewed(listed.reviewers.get(r.trace_id, ())) for r in rows],
-            "trace": [r.trace_id[:_SHORT] for r in rows],
+            "started": f"{row.first_at.astimezone(zone):%d %b %H:%M:%S}",
+            "agent": words.one_line(row.agent or row.name or "", 60),
+            "cohort": words.short_cohort(names.get(row.cohort_id or -1, {})),
+            "shape": row.shape[:_MARKS],
+            "first bad": row.first_bad_step,
+            "failed by": _judges(listed.failing.get(row.trace_id, ())),
+            "worst": "" if row.worst_score is None else f"{row.worst_score:.2f}",
+            "steps": f"{row.steps:,}",
+            "took": words.took((row.last_at - row.first_at).total_seconds()),
+            "cost": words.money(row.cost_usd),
+            "status": _status(row),
+            "reviewed by": _reviewed(listed.reviewers.get(row.trace_id, ())),
+            "trace": row.trace_id[:_SHORT],
         }
-    )
-    empty_ones = [n for n in ("status", "failed by", "reviewed by") if not made[n].any()]
-    return made.drop(columns=empty_ones)
+        for row in listed.rows
+    ]
+    bare = [n for n in _MAY_BE_BARE if not any(line[n] for line in made)]
+    return [{n: v for n, v in line.items() if n not in bare} for line in made]
 
 
 def _judges(names: Sequence[str]) -> str:
@@ -155,40 +170,30 @@ def _status(row: Summary) -> str:
 
 
 def _table(here: Place, listed: Listed) -> None:
-    rows = listed.rows
-    column = st.column_config
-    chosen: Any = st.dataframe(
-        frame_of(here, listed),
+    rows, shown = listed.rows, lines(here, listed)
+    st.session_state[LIST] = [row.trace_id for row in rows]
+    drawn: list[Json] = [
+        {"cells": list(line.values()), "href": _href(row), "failed": row.fails > 0}
+        for row, line in zip(rows, shown, strict=True)
+    ]
+    chosen = component("runs")(
         key="traces_table",
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        height=min(35 * (len(rows) + 1) + 3, 720),
-        alt="Runs, newest first",
-        column_config={
-            "started": column.DatetimeColumn("started", format="D MMM HH:mm:ss", width=118),
-            "agent": column.TextColumn("agent", width=135),
-            "cohort": column.TextColumn("cohort", width=215),
-            "shape": column.TextColumn(
-                "shape", width=120, help="One mark a step: ✓ passed, ✕ failed, · not judged"
-            ),
-            "first bad step": column.NumberColumn("first bad step", width=95),
-            "failed by": column.TextColumn("failed by", width=230),
-            "worst": column.NumberColumn("worst", format="%.2f", width=60),
-            "steps": column.NumberColumn("steps", width=55),
-            "seconds": column.NumberColumn("seconds", format="%.1f", width=70),
-            "cost": column.NumberColumn("cost", format="$%.4f", width=75),
-            "status": column.TextColumn("status", width=95),
-            "reviewed by": column.TextColumn("reviewed by", width=95),
-            "trace": column.TextColumn("trace", width=80),
+        data={
+            "label": "Runs, newest first",
+            "columns": [[name, *_KINDS.get(name, ("", ""))] for name in shown[0]],
+            "rows": drawn,
         },
+        on_row_change=lambda: None,
     )
-    ids = [row.trace_id for row in rows]
-    st.session_state[LIST] = ids
-    picked = chosen["selection"]["rows"] if chosen else []
-    if picked and picked[0] < len(rows):
-        row = rows[picked[0]]
-        go.to_step(row.trace_id, row.first_bad_step)
+    at = getattr(chosen, "row", None)
+    if isinstance(at, int) and 0 <= at < len(rows):
+        go.to_step(rows[at].trace_id, rows[at].first_bad_step)
+
+
+def _href(row: Summary) -> str:
+    """The run's own address, for a tab of its own."""
+    step = {"step": str(row.first_bad_step)} if row.first_bad_step else {}
+    return "trace?" + urlencode(place.along({"trace_id": row.trace_id, **step}))
 
 
 def _pages(listed: Listed, after: tuple[dt.datetime, str] | None) -> None:
