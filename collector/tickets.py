@@ -10,7 +10,8 @@ from typing import Final
 
 from collector.pipeline import Request
 
-_WAIT: Final = 0.02
+_MODEST: Final = 64
+_SPARE: Final = 8
 
 
 class Code(StrEnum):
@@ -58,7 +59,11 @@ class Busy(Exception):
 
 @dataclass(slots=True)
 class Ledger:
-    """Bytes in flight, of everybody and of each project, which gets at most half."""
+    """Bytes in flight, of everybody and of each project, which gets at most half.
+
+    Behind the limit there is a little more for whoever holds next to nothing, so that projects
+    which flood together cannot shut out one that does not.
+    """
 
     limit: int
     held: int = 0
@@ -67,7 +72,9 @@ class Ledger:
     def take(self, project: int, size: int) -> None:
         """Reserve room; Busy when there is none. One large request alone always finds room."""
         mine = self.by_project.get(project, 0)
-        if self.held and (self.held + size > self.limit or mine + size > self.limit // 2):
+        modest = mine + size <= self.limit // _MODEST
+        limit = self.limit + self.limit // _SPARE if modest else self.limit
+        if self.held and (self.held + size > limit or mine + size > self.limit // 2):
             raise Busy
         self.held += size
         self.by_project[project] = mine + size

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import psycopg
 import pytest
 
-from tests.collector.process import Running, batch, collector
+from tests.collector.process import EXPORT, Running, batch, collector
 from waypost.store import keys, projects
 from waypost.store.audit import Actor
 from waypost.store.engine import connect
@@ -55,6 +56,15 @@ def test_the_key_may_come_in_three_ways_and_names_the_project(server: Running) -
 def test_without_a_good_key_nothing_comes_in(server: Running, header: str) -> None:
     answer = server.post(batch(1, 1), **({"authorization": header} if header else {}))
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("key", [None, "wp_wrong"])
+def test_grpc_takes_nothing_without_a_good_key_either(server: Running, key: str | None) -> None:
+    sent = (("x-api-key", key),) if key else ()
+    channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+    with channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(EXPORT)(batch(1, 1), timeout=20, metadata=sent)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_a_revoked_key_is_refused_within_five_seconds(server: Running) -> None:

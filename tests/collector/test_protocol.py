@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 import socket
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from tests.collector.process import EXPORT, Running, batch, collector, fresh, st
 from tests.conftest import clone
 from tests.samples import load
 from tests.shared import SAMPLES
-from tests.unit.collector.otlp import a_span
+from tests.unit.collector.otlp import a_request, a_span
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
@@ -143,10 +144,11 @@ def gzip_twice(size: int) -> bytes:
         ("gzip", gzip.compress(bytes(256 << 20), 1)),
         ("deflate", zlib.compress(bytes(256 << 20), 1)),
         ("zstd", zstandard.compress(bytes(256 << 20), 1)),
+        ("gzip", gzip_twice(256 << 20)),
         ("gzip", gzip.compress(b"x") * 10_000),
         ("gzip", gzip.compress(random.Random(1).randbytes(65 << 20), 1)[: 15 << 20]),
     ],
-    ids=["gzip", "deflate", "zstd", "members", "cut"],
+    ids=["gzip", "deflate", "zstd", "twice", "members", "cut"],
 )
 def test_bombs_are_refused_without_much_memory(
     server: Running, compression: str, body: bytes
@@ -191,6 +193,32 @@ def test_metrics_are_accepted_and_counted_as_dropped(server: Running) -> None:
     assert server.post(b"", path="/v1/metrics").status_code == 200
     text = httpx.get(server.address + "/metrics").text
     assert 'outcome="dropped",project="1",reason="metrics"' in text
+
+
+def counted(server: Running) -> dict[str, float]:
+    """Spans by what became of them."""
+    found: dict[str, float] = {}
+    for line in httpx.get(server.address + "/metrics").text.splitlines():
+        told = re.match(r'waypost_items_total\{outcome="(\w+)".*signal="traces"\} (\S+)', line)
+        if told:
+            found[told[1]] = found.get(told[1], 0) + float(told[2])
+    return found
+
+
+def test_every_span_is_counted_as_stored_repeated_or_refused(server: Running) -> None:
+    before = counted(server)
+    first = next(numbers)
+    bad, old = a_span(first + 8), a_span(first + 9)
+    bad.trace_id = b"short"
+    good = [a_span(first + n) for n in range(8)]
+    assert server.post(fresh(*good, bad, good[0])).status_code == 200
+    old.start_time_unix_nano = 1
+    assert server.post(a_request(old)).status_code == 200
+    after = counted(server)
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert {n: grown[n] for n in ("stored", "repeated", "refused")} == {
+        "stored": 8, "repeated": 1, "refused": 2,
+    }  # fmt: skip
 
 
 def test_log_records_give_messages_and_verdicts(server: Running) -> None:

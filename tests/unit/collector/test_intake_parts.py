@@ -74,6 +74,18 @@ def test_a_project_gets_at_most_half_of_the_room() -> None:
     assert ledger.held == 70
 
 
+def test_projects_that_flood_together_do_not_shut_out_a_modest_one() -> None:
+    ledger = Ledger(6_400)
+    for flooding in (1, 2):
+        ledger.take(flooding, 3_200)
+    with pytest.raises(Busy):
+        ledger.take(3, 101)
+    for modest in range(10, 18):
+        ledger.take(modest, 100)
+    with pytest.raises(Busy):
+        ledger.take(18, 100)
+
+
 def test_one_large_request_alone_finds_room() -> None:
     ledger = Ledger(100)
     ledger.take(1, 90)
