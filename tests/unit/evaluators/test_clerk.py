@@ -2,6 +2,7 @@
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -9,21 +10,25 @@ from sqlalchemy.engine import Engine
 from evaluators.chat import ChatModel
 from evaluators.clerk import Budget, Clerk
 from evaluators.desk import Desk
+from evaluators.health import look_at_all
 from evaluators.project_plan import Plans
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, trace_id
 from tests.unit.evaluators.openai_server import Judge, Reply, serving, verdict
 from tests.unit.evaluators.test_worker import send, settle_jobs
 from waypost.settings import Settings
-from waypost.store import jobs, scores
+from waypost.store import health, jobs, judges, scores
 
 BODY = {"judges": {"groundedness_judge": {"kinds": ["llm"]}}}
 LATER = NOW_NS + 3600 * SECOND
+DAY = dt.datetime.fromtimestamp(NOW_NS / 1e9, dt.UTC) - dt.timedelta(days=1)
 
 
-def clerk(engine: Engine, judge: Judge, *, budget: float = 10.0) -> Clerk:
+def clerk(
+    engine: Engine, judge: Judge, *, budget: float = 10.0, body: dict[str, Any] = BODY
+) -> Clerk:
     settings = Settings(judge_model="openai:gpt-4o-mini", judge_base_url=judge.url, judge_key="k")
-    desk = Desk(Plans({}, BODY))
+    desk = Desk(Plans({}, body))
     made = Clerk(engine, desk, ChatModel(settings, timeout=5), Budget(budget), now=lambda: LATER)
     settle_jobs(engine)
     Worker(engine, desk, ask=made.ask, now=lambda: LATER).turn()
@@ -89,6 +94,54 @@ def test_a_server_error_heals_by_itself(engine: Engine) -> None:
     with serving([Reply(status=500), verdict()]) as judge:
         turns(clerk(engine, judge), 2)
     assert outcomes(engine, "a") == ["passed"]
+
+
+def test_what_repeats_cost_and_how_far_they_agree_is_on_the_account(engine: Engine) -> None:
+    send(engine, "a", turns=1)
+    body = {"judges": {"groundedness_judge": {"repeat": 3}}}
+    with serving([verdict(), verdict(verdict="fail"), verdict(verdict="fail")]) as judge:
+        turns(clerk(engine, judge, body=body))
+    with engine.connect() as connection:
+        (spent,) = judges.spent(connection, 1, DAY).values()
+    assert (spent.asked, spent.errors, spent.tokens_in, spent.pairs, spent.same) == (
+        1, 0, 3000, 3, 1,
+    )  # fmt: skip
+    assert spent.self_agreement is not None
+
+
+def test_what_was_asked_in_vain_costs_as_well(engine: Engine) -> None:
+    send(engine, "a", turns=1)
+    body = {"judges": {"groundedness_judge": {"repeat": 2}}}
+    with serving([verdict(), Reply(refusal="no")]) as judge:
+        turns(clerk(engine, judge, body=body))
+    with engine.connect() as connection:
+        (spent,) = judges.spent(connection, 1, DAY).values()
+        assert judges.spent_by_all(connection, DAY) == spent.cost_usd
+    assert (spent.asked, spent.errors, spent.tokens_in) == (0, 1, 2000)
+
+
+def test_health_says_why_nobody_is_asked(engine: Engine) -> None:
+    send(engine, "a")
+    with serving([verdict()]) as judge:
+        made = clerk(engine, judge, budget=0.0)
+        turns(made)
+    assert made.paused() == "the budget of $0.00 a day is spent until midnight UTC"
+    moment = dt.datetime.fromtimestamp(LATER / 1e9, dt.UTC)
+    look_at_all(engine, made.desk.plans, paused=made.paused(), now=moment)
+    with engine.connect() as connection:
+        (found,) = health.of_evaluators(connection, 1, DAY)
+    assert (found.name, found.queued) == ("groundedness_judge", 3)
+    assert found.paused == made.paused()
+
+
+def test_another_worker_knows_what_was_spent(engine: Engine) -> None:
+    send(engine, "a")
+    with serving([verdict()]) as judge:
+        turns(clerk(engine, judge, budget=0.001), 3)
+        again = clerk(engine, judge, budget=0.0001)
+        asked = len(judge.seen)
+        turns(again)
+        assert len(judge.seen) == asked
 
 
 def test_a_spent_budget_stops_the_judges(engine: Engine) -> None:
