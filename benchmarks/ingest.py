@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -249,15 +249,15 @@ def keys_of(url: str, count: int) -> list[str]:
 
 def press(bodies: list[bytes], http: int, key: str, end: float) -> None:
     """Send again and again, whatever the answer, until the time is over."""
-    connection = HTTPConnection("127.0.0.1", http, timeout=60)
     headers = {"content-type": "application/x-protobuf", "x-api-key": key}
-    for body in itertools.cycle(bodies):
-        if time.monotonic() > end:
-            return
-        connection.request("POST", "/v1/traces", body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        time.sleep(0.0 if answer.status == 200 else 0.1)
+    with closing(HTTPConnection("127.0.0.1", http, timeout=60)) as connection:
+        for body in itertools.cycle(bodies):
+            if time.monotonic() > end:
+                return
+            connection.request("POST", "/v1/traces", body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            time.sleep(0.0 if answer.status == 200 else 0.1)
 
 
 def main() -> None:
