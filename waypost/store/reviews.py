@@ -19,6 +19,7 @@ from waypost.store.scores import OUTCOME_CODE, OUTCOMES, Verdict
 PREFIX = "review:"
 HUMAN = "human"
 _NOTE = 2000
+_RUNS, _RUNS_OF_ONE = 150, 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,10 @@ def candidates(
     evaluators: Sequence[str] | None = None,
     most: int = 250,
 ) -> list[Candidate]:
-    """The newest verdicts of judges that this person has not reviewed, failed ones first."""
+    """The newest verdicts of judges that this person has not reviewed, failed ones first.
+
+    They are looked for in the newest runs that failed, and in the newest of all.
+    """
     rows = connection.execute(
         _CANDIDATES,
         {
@@ -207,6 +211,7 @@ def candidates(
             "reviewer": reviewer,
             "evaluators": None if evaluators is None else list(evaluators),
             "most": most,
+            "runs": _RUNS if evaluators is None else _RUNS_OF_ONE,
         },
     )
     return [
@@ -225,17 +230,27 @@ _CANDIDATES = sa.text("""
       where project_id = :project_id and source <> 'human'
         and (cast(:evaluators as text[]) is null or name = any(cast(:evaluators as text[])))
     ),
+    run as materialized (
+      (select trace_id from trajectory
+       where project_id = :project_id and first_at >= :since and fails > 0
+       order by first_at desc limit :runs)
+      union
+      (select trace_id from trajectory
+       where project_id = :project_id and first_at >= :since and steps > 0
+       order by first_at desc limit :runs / 3)
+    ),
+    judged as materialized (
+      select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
+      from run r
+      join score s on s.project_id = :project_id and s.trace_id = r.trace_id
+        and s.started_at >= :since
+      join judge j on j.id = s.evaluator_id
+      where s.outcome = 0 or (s.outcome = 1 and s.value < 0.9)
+    ),
     picked as (
-      (select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
-       from score s join judge j on j.id = s.evaluator_id
-       where s.project_id = :project_id and s.started_at >= :since and s.outcome = 0
-       order by s.started_at desc limit :most)
+      (select * from judged where outcome = 0 order by started_at desc limit :most)
       union all
-      (select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
-       from score s join judge j on j.id = s.evaluator_id
-       where s.project_id = :project_id and s.started_at >= :since and s.outcome = 1
-         and s.value < 0.9
-       order by s.started_at desc limit :most)
+      (select * from judged where outcome = 1 order by started_at desc limit :most)
     ),
     open as (
       select p.* from picked p
