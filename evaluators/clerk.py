@@ -197,6 +197,7 @@ class Clerk:
             with plainly(), self.engine.begin() as connection:
                 self._spend(connection, job, spent)
                 jobs.postpone(connection, [job], after_seconds=fault.seconds)
+                jobs.hold(connection, Queue.JUDGE, after_seconds=fault.seconds)
             return
         self._put_back(job, fault, spent + fault.spent)
 

@@ -27,7 +27,7 @@ CATCHERS = {
 WITHOUT_PROJECT = {
     "a worker serves all projects, and shares fairly between them": (
         "jobs.claim", "deliveries.claim", "feed.is_ours", "feed.take", "alerts.enabled",
-        "incidents.next_due", "reach.due",
+        "incidents.next_due", "jobs.hold", "reach.due",
     ),
     "what it is given knows its project": (
         "jobs.finish", "jobs.retry", "jobs.postpone", "jobs.bury", "jobs.extend",

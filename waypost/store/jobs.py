@@ -147,6 +147,18 @@ def postpone(connection: Connection, jobs: Sequence[Job], *, after_seconds: floa
     )
 
 
+def hold(connection: Connection, queue: Queue, *, after_seconds: float, most: int = 5000) -> None:
+    """Put off what is due in a queue, so that no worker anywhere takes it before then."""
+    connection.execute(
+        sa.text("""
+            update job set run_at = now() + make_interval(secs => :after)
+            where id in (
+              select id from job where queue = :queue and run_at <= now()
+              order by run_at, id limit :most for update skip locked)"""),
+        {"queue": int(queue), "after": after_seconds, "most": most},
+    )
+
+
 def bury(connection: Connection, job: Job, error: str) -> None:
     """Move a job that keeps failing to the dead ones, where it is shown."""
     connection.execute(

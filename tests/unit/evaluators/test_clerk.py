@@ -79,6 +79,18 @@ def test_a_rate_limit_holds_the_whole_provider_and_costs_no_attempt(engine: Engi
     assert (waiting(engine), tried) == ((3, 0), 0)
 
 
+def test_a_rate_limit_of_one_worker_holds_the_others_too(engine: Engine) -> None:
+    send(engine, "a", "b")
+    with serving([Reply(status=429, headers={"Retry-After": "60"})]) as judge:
+        first, second = clerk(engine, judge), clerk(engine, judge)
+        first.concurrency = 1
+        turns(first)
+        assert len(judge.seen) == 1
+        with ThreadPoolExecutor(4) as pool:
+            assert second.turn(pool) == 0
+        assert len(judge.seen) == 1
+
+
 def test_a_refusal_is_retried_then_parked_and_never_a_pass(engine: Engine) -> None:
     send(engine, "a", turns=1)
     with serving([Reply(refusal="no")]) as judge:
