@@ -274,11 +274,12 @@ def _recover(rows: NDArray[Any], k: Floats, n: Floats, wanted: float) -> Places:
     rows["down"] = np.maximum(rows["down"] + add, 0.0)
     back = np.flatnonzero(rows["down"] >= wanted)
     if back.size:
-        rows[back] = _closed(rows[back])
+        rows[back] = closed(rows[back])
     return back
 
 
-def _closed(rows: NDArray[Any]) -> NDArray[Any]:
+def closed(rows: NDArray[Any]) -> NDArray[Any]:
+    """No longer out of line: only what is usual, and when it was seen, is remembered."""
     for name in FIELDS:
         if name not in ("base_k", "base_n", "seen_at", "silent_at"):
             rows[name] = 0.0

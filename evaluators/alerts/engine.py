@@ -13,6 +13,7 @@ from evaluators.alerts import grouping, message
 from evaluators.alerts.apart import apart
 from evaluators.alerts.rules import Rule, parse
 from evaluators.alerts.tracker import Common, Labels, Sessions, Tracker, Turn
+from waypost.cusum import FIELDS
 from waypost.store import alerts, cohorts, deliveries, feed, incidents
 from waypost.store.alerts import StoredRule
 from waypost.store.engine import Connection, Engine, limit_time
@@ -25,6 +26,7 @@ _DAY = dt.timedelta(days=1)
 _AGAIN = dt.timedelta(minutes=5)
 _BATCHES = 5
 _COMPOSE_SECONDS = 10
+_FORGOTTEN = 30 * 86_400.0
 
 
 @dataclass(slots=True)
@@ -112,16 +114,21 @@ def _step(
 ) -> None:  # fmt: skip
     """Feed one rule, keep its state, and write what turned."""
     rule = parse(stored.body)
-    if not changes and rule.no_data is None:
+    idle = not changes and rule.no_data is None
+    if idle and not incidents.open_of_rule(connection, stored.id, "rate"):
         return
     tracker = Tracker(
         rule, common=Common.from_json(stored.pool), cells=alerts.states(connection, stored.id)
     )
-    turns = tracker.feed(changes, *around, now=now.timestamp())
+    turns = tracker.feed(changes, *around, now=now.timestamp()) + tracker.gone(now.timestamp())
     silent = tracker.silent(now.timestamp())
     moved = [(label, tracker.row(label)) for label in tracker.touched]
     if moved:
         alerts.save_states(connection, stored.id, moved, tracker.common.as_json())
+        alerts.forget_unseen(
+            connection, stored.id, before=tracker.common.clock - _FORGOTTEN,
+            seen=FIELDS.index("seen_at"), opened=FIELDS.index("opened_at"),
+        )  # fmt: skip
     for turn in turns:
         _turn(connection, stored, rule, turn, tracker, mode="rate", now=now, done=done)
     for turn in silent:
@@ -160,7 +167,7 @@ def _turn(
     if not turn.fired:
         for incident in known:
             if any(m.label == turn.label for m in incident.failing) and incidents.leave(
-                connection, incident.id, turn.label, now=now
+                connection, incident.id, turn.label, now=now, is_gone=turn.gone
             ):
                 done.resolved.append(incident.id)
         return
@@ -279,4 +286,4 @@ def preview(
     for changes, labels in parts:
         turns += tracker.feed(changes, labels, sessions, now=now)
         tracker.forget(sessions)
-    return turns
+    return turns + tracker.gone(now)

@@ -143,6 +143,8 @@ def named(values: Mapping[str, str]) -> str:
 def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.datetime) -> list[str]:
     if incident.detail.get("unwatched"):
         return ["It is not watched any more: its rule was changed, turned off or removed."]
+    if incident.detail.get("gone") and incident.status != _OPEN:
+        return ["Nothing of it has come for hours; if it fails again, you will hear of it."]
     if incident.status != _OPEN:
         ended = incident.resolved_at or now
         was = f" ({percent(usual(incident))})" if incident.mode == "rate" else ""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators.alerts.rules import Rule
 from waypost import cusum, rates
@@ -25,6 +26,7 @@ _WEEK_HOURS = 168
 _SESSION_HOURS = 24
 _NOT_A_SESSION = 50
 _LATE = 6 * HOUR
+_PATIENCE, _MISSED = 6, 20
 _KNOWN = 20.0
 
 
@@ -42,12 +44,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A cohort went out of line (`fired`) or came back, with its row at that moment."""
+    """A cohort went out of line (`fired`) or came back, with its row at that moment.
+
+    `gone`: it did not come back, but nothing of it comes any more.
+    """
 
     label: Label
     at: float
     fired: bool
     row: Mapping[str, float]
+    gone: bool = False
 
 
 @dataclass(slots=True)
@@ -215,10 +221,11 @@ class Tracker:
         n = np.array([i.n for i in items])
         when = np.array([i.when for i in items])
         arrived = np.array([i.at for i in items])
+        gone = self._given_up(at, arrived)
         fired, back = self._detector.step(at, k, n, when)
         self.cells["seen_at"][at] = np.maximum(self.cells["seen_at"][at], arrived)
         by_place = dict(zip(at.tolist(), items, strict=True))
-        return [
+        return gone + [
             Turn(by_place[p].label, by_place[p].at, is_fired, self.cell(by_place[p].label))
             for places, is_fired in ((fired, True), (back, False))
             for p in places.tolist()
@@ -232,6 +239,36 @@ class Tracker:
             n for n, runs in sessions.items() if all(r.hour < edge for r in runs.values())
         ]:
             del sessions[name]
+
+    def gone(self, now: float) -> list[Turn]:
+        """Cohorts that are out of line and of which nothing has come for long: they are closed.
+
+        After a rollback nothing comes of the version that failed, neither good nor bad.
+        """
+        self.common.clock = max(self.common.clock, now)
+        every = np.arange(len(self.cells))
+        return self._given_up(every, np.full(len(every), self.common.clock))
+
+    def _given_up(self, at: NDArray[np.intp], when: NDArray[np.float64]) -> list[Turn]:
+        rows = self.cells[at]
+        known = np.maximum(np.maximum(rows["fast_n"], rows["slow_n"]), 1.0)
+        pace = (rows["opened_at"] - rows["since"]) / known
+        least = max(_LATE, _PATIENCE * self.rule.window.total_seconds())
+        patience = np.maximum(_MISSED * pace, least)
+        is_stale = (rows["opened_at"] > 0) & (when - rows["seen_at"] > patience)
+        stale = at[is_stale]
+        if not stale.size:
+            return []
+        labels = {place: label for label, place in self.places.items()}
+        found = [labels[place] for place in stale.tolist()]
+        ends = (rows["seen_at"] + patience)[is_stale].tolist()
+        turns = [
+            Turn(label, end, False, self.cell(label), gone=True)
+            for label, end in zip(found, ends, strict=True)
+        ]
+        self.cells[stale] = cusum.closed(self.cells[stale])
+        self.touched |= set(found)
+        return turns
 
     def silent(self, now: float) -> list[Turn]:
         """Cohorts with steady traffic of which nothing comes any more, and those that are back."""

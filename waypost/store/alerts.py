@@ -189,6 +189,21 @@ def save_states(
     )
 
 
+def forget_unseen(
+    connection: Connection, rule_id: int, *, before: float, seen: int, opened: int
+) -> None:
+    """Forget cohorts that are in line and of which nothing has come since `before`.
+
+    `seen` and `opened` are the places in a row of the moments it was seen and went out of line.
+    """
+    connection.execute(
+        sa.text("""
+            delete from alert_state
+            where rule_id = :id and cell[:seen] < :before and cell[:opened] = 0"""),
+        {"id": rule_id, "seen": seen + 1, "opened": opened + 1, "before": before},
+    )
+
+
 def set_fault(connection: Connection, rule: StoredRule, fault: str | None) -> None:
     """Keep why a rule could not be judged, or that it could."""
     if fault != rule.fault:

@@ -115,15 +115,19 @@ def join(connection: Connection, incident_id: int, member: Member, *, now: dt.da
     add_event(connection, incident_id, "joined", now=now, detail={"label": list(member.label)})
 
 
-def leave(connection: Connection, incident_id: int, label: Label, *, now: dt.datetime) -> bool:
-    """A cohort is back in line; True when it was the last one, and the incident is over."""
+def leave(
+    connection: Connection, incident_id: int, label: Label, *, now: dt.datetime,
+    is_gone: bool = False,
+) -> bool:  # fmt: skip
+    """A cohort is back in line, or gone; True when it was the last, and the incident is over."""
     connection.execute(
         sa.text("""
             update incident_cohort set left_at = :now
             where incident_id = :id and label = cast(:label as text[]) and left_at is null"""),
         {"id": incident_id, "label": list(label), "now": now},
     )
-    add_event(connection, incident_id, "recovered", now=now, detail={"label": list(label)})
+    what = "gone" if is_gone else "recovered"
+    add_event(connection, incident_id, what, now=now, detail={"label": list(label)})
     left = connection.execute(
         sa.text("""
             select count(*) from incident_cohort where incident_id = :id and left_at is null"""),
@@ -131,6 +135,8 @@ def leave(connection: Connection, incident_id: int, label: Label, *, now: dt.dat
     ).scalar_one()
     if left:
         return False
+    if is_gone:
+        _mark(connection, "gone", incident_id=incident_id)
     resolve(connection, incident_id, now=now)
     return True
 
@@ -154,14 +160,21 @@ def end_of_rule(
 ) -> None:
     """Nobody watches any more what these incidents are about: they end, and that is told."""
     moment = now or dt.datetime.now(dt.UTC)
+    for incident_id in _mark(connection, "unwatched", rule_id=rule_id):
+        resolve(connection, incident_id, now=moment, by=by)
+
+
+def _mark(
+    connection: Connection, why: str, *, incident_id: int | None = None, rule_id: int | None = None
+) -> list[int]:
+    """Note why open incidents end when it is not that all is well again; their ids."""
     rows = connection.execute(
         sa.text("""
-            update incident set detail = detail || '{"unwatched": true}'
-            where rule_id = :rule_id and status = 'open' returning id"""),
-        {"rule_id": rule_id},
-    ).all()
-    for row in rows:
-        resolve(connection, row.id, now=moment, by=by)
+            update incident set detail = detail || cast(:mark as jsonb)
+            where status = 'open' and (id = :id or rule_id = :rule_id) returning id"""),
+        {"id": incident_id, "rule_id": rule_id, "mark": orjson.dumps({why: True}).decode()},
+    )
+    return [int(row.id) for row in rows]
 
 
 def plan_message(connection: Connection, incident_id: int, notify_at: dt.datetime | None) -> None:

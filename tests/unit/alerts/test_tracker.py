@@ -28,14 +28,16 @@ def run_at(
 
 
 def history(seed: int, size: int = 700) -> list[RunChange]:
-    """Some days of runs of six cohorts, of which one or two go bad and come back."""
+    """A day of runs of six cohorts, of which one goes bad and comes back, or is seen no more."""
     chance = random.Random(seed)
     bad, begin = chance.randrange(6), chance.randrange(size)
     end = begin + chance.randrange(100, 500)
     found, at = [], START
     for n in range(size):
-        at += chance.expovariate(1 / 60)
+        at += chance.expovariate(1 / 120)
         cohort = chance.randrange(6)
+        if seed % 2 and cohort == bad and end <= n < size - 20:
+            continue
         rate = 0.6 if cohort == bad and begin < n < end else 0.05
         session = f"s{chance.randrange(size)}" if chance.random() < 0.5 else None
         found.append(run_at(at, cohort, chance.random() < rate, name=f"t{n}", session=session))
@@ -66,9 +68,21 @@ def served(rule: Rule, runs: list[RunChange], seed: int) -> list[Turn]:
         tracker = Tracker(rule, common=Common.from_json(common.as_json()), cells=cells)
         turns += tracker.feed(runs[first:last], COHORTS, sessions, now=START + 1e7)
         common = tracker.common
+        turns += tracker.gone(max(arrived(run) for run in runs[:last]))
         cells = {label: tracker.row(label) for label in tracker.places}
         first = last
-    return turns
+    turns += Tracker(rule, common=common, cells=cells).gone(START + 1e7)
+    return in_order(turns)
+
+
+def arrived(run: RunChange) -> float:
+    assert run.after is not None
+    return run.after.at[""]
+
+
+def in_order(turns: list[Turn]) -> list[Turn]:
+    """A silence is noticed late by whoever looks late; what matters is when it began."""
+    return sorted(turns, key=lambda turn: (turn.at, turn.label))
 
 
 @pytest.mark.slow
@@ -78,15 +92,16 @@ def test_preview_and_server_agree_on_random_rules_and_data(rule: Rule, seed: int
     runs = history(seed)
     shuffled = random.Random(seed).sample(runs, len(runs))
     expected = served(rule, runs, seed)
-    assert preview(rule, [(shuffled, COHORTS)], now=START + 1e7) == expected
+    assert in_order(preview(rule, [(shuffled, COHORTS)], now=START + 1e7)) == expected
     parts = [(runs[n : n + 50], COHORTS) for n in range(0, len(runs), 50)]
-    assert preview(rule, parts, now=START + 1e7) == expected
+    assert in_order(preview(rule, parts, now=START + 1e7)) == expected
 
 
 def test_they_agree_on_something() -> None:
     rule = Rule("rule", evaluator="safe", by=("model", "region"))
     found = [preview(rule, [(history(seed), COHORTS)], now=START + 1e7) for seed in range(8)]
     assert sum(map(len, found)) >= 4
+    assert any(turn.gone for turns in found for turn in turns)
 
 
 def states(runs: list[RunChange], rule: Rule) -> Mapping[str, float]:
@@ -111,6 +126,16 @@ def test_sessions_of_yesterday_are_forgotten_while_a_preview_runs() -> None:
         tracker.feed([run], COHORTS, sessions, now=START + 1e7)
         tracker.forget(sessions)
     assert 25 <= len(sessions) <= 33
+
+
+@pytest.mark.parametrize(("minutes", "hours"), [(1, 6), (60, 18)])
+def test_how_long_a_silence_is_waited_for_follows_the_traffic(minutes: int, hours: int) -> None:
+    tracker = Tracker(Rule("rule", evaluator="safe", by=("model",)))
+    runs = [run_at(START + n * minutes * 60, 0, n >= 40, name=str(n)) for n in range(60)]
+    assert [turn.fired for turn in tracker.feed(runs, COHORTS, {}, now=START)] == [True]
+    last = arrived(runs[-1])
+    assert tracker.gone(last + (hours - 1) * 3600) == []
+    assert [turn.gone for turn in tracker.gone(last + (hours + 8) * 3600)] == [True]
 
 
 def test_a_value_shared_by_a_crowd_is_no_session() -> None:
