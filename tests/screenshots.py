@@ -1,7 +1,6 @@
 """Pictures of every screen, light and dark, from the demo's runs or a dashboard that runs."""
 
 import datetime as dt
-import shutil
 import sys
 import tempfile
 import time
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
@@ -23,6 +23,7 @@ WIDTH, HEIGHT = 1440, 900
 README = ("cohorts-light", "trace-light", "cell-dark", "alerts-light")
 PICTURES = ROOT / "docs" / "pictures"
 _REST_MS = 4000
+_CHOSEN = "hr"  # above a chosen cell
 _PLANTED = {"prompt_version": "v15", "model": "claude-haiku-4-5", "region": "eu"}
 _CELL = (
     "?by=prompt_version,model,region&k.prompt_version=v15&k.model=claude-haiku-4-5"
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         PICTURES.mkdir(exist_ok=True)
         for name in README:
-            shutil.copy(folder / f"{name}.png", PICTURES)
+            small = Image.open(folder / f"{name}.png").quantize(128)
+            small.save(PICTURES / f"{name}.png", optimize=True)
     return 0
 
 
@@ -58,7 +60,7 @@ def screens(traces: Sequence[str]) -> list[tuple[str, int, str]]:
     bad, good = [*traces, "", ""][:2]
     return [
         ("cohorts", HEIGHT, ""),
-        ("cell", 1500, _CELL),
+        ("cell", HEIGHT, _CELL),
         ("traces", HEIGHT, "traces?verdict=fail"),
         ("trace", HEIGHT, f"trace?trace_id={bad}"),
         ("compare", 1300, f"compare?a={bad}&b={good}"),
@@ -119,6 +121,7 @@ def _shoot(browser: Browser, scheme: str, url: str, path: Path, height: int) -> 
     page.goto(url)
     page.locator("main").wait_for()
     page.wait_for_timeout(_REST_MS)
+    page.evaluate(f"document.querySelector({_CHOSEN!r})?.scrollIntoView()")
     page.screenshot(path=path)
     context.close()
     sys.stdout.write(f"{path}\n")

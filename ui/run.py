@@ -73,6 +73,7 @@ def options(settings: Settings, secret: bytes) -> Mapping[str, object]:
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
+        "client.disableDataExport": True,  # its CSV holds formulas; ours are safe
         "runner.magicEnabled": False,
         "logger.hideWelcomeMessage": True,
         **({} if settings.oidc is None else {"secrets.files": [str(settings.oidc)]}),

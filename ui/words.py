@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from math import floor, log10
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -63,7 +64,10 @@ def money(usd: float | None) -> str:
         return "–"
     if usd == 0:
         return "$0"
-    return f"${usd:,.2f}" if usd >= 0.995 else f"${usd:.2g}"
+    if usd >= 0.995:
+        return f"${usd:,.2f}"
+    digits = 1 - floor(log10(usd))
+    return f"${usd:.{digits}f}"
 
 
 def ago(at: dt.datetime, now: dt.datetime | None = None) -> str:

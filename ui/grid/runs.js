@@ -62,7 +62,7 @@ class Runs {
     row.cells.forEach((value, n) => {
       const [, kind] = columns[n];
       const cell = el("td", kind);
-      if (n === 0) cell.append(el("a", "", value, { href: row.href }));
+      if (n === 0) cell.append(el("a", "", value, { href: row.href, title: row.title }));
       else if (kind === "marks") cell.append(marks(value));
       else cell.textContent = value ?? "";
       if (kind === "long" || kind === "marks") cell.title = value;

@@ -249,7 +249,7 @@ def _numbers(rows: Sequence[Row], evaluators: Sequence[str]) -> None:
     with box:
         st.dataframe(
             lines, hide_index=True, alt="Fail rates by cohort and evaluator",
-            height=min(35 * (len(lines) + 1) + 3, 400),
+            height=min(33 * (len(lines) + 1) + 3, 400),
         )  # fmt: skip
         with st.container(horizontal=True):
             st.download_button(

@@ -171,7 +171,7 @@ def _table(left: Judged, right: Judged, pairs: Sequence[Pair], first: int | None
     column = st.column_config
     picked: Any = st.dataframe(
         lines, hide_index=True, on_select="rerun", selection_mode="single-row",
-        key="compare_steps", height=min(35 * (len(lines) + 1) + 3, 420),
+        key="compare_steps", height=min(33 * (len(lines) + 1) + 3, 420),
         alt="The steps of both runs beside each other",
         selection_default={"selection": {"rows": [first], "columns": [], "cells": []}}
         if first is not None else None,

@@ -183,7 +183,7 @@ def _dataset(here: Place, chosen: Dataset, may: bool) -> None:
     picked: Any = st.dataframe(
         [_line(c) for c in cases], hide_index=True, key="cases_table", on_select="rerun",
         selection_mode="single-row", alt="Cases of the dataset",
-        height=min(35 * (len(cases) + 1) + 3, 420),
+        height=min(33 * (len(cases) + 1) + 3, 420),
     )  # fmt: skip
     _exports(here, chosen, cases, number)
     rows = picked["selection"]["rows"] if picked else []

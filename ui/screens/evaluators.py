@@ -110,7 +110,7 @@ def _table(working: Sequence[Health], lags: Mapping[str, float]) -> Health | Non
         [{n: v for n, v in line.items() if n not in bare} for line in lines],
         hide_index=True, key="judges_table", on_select="rerun", selection_mode="single-row",
         alt="Evaluators with their counts and what people say of them", placeholder="–",
-        height=min(35 * (len(lines) + 1) + 3, 760),
+        height=min(33 * (len(lines) + 1) + 3, 760),
         column_config={
             "evaluator": column.TextColumn("evaluator", width=175),
             "fail rate": column.TextColumn("fail rate", help="Share of verdicts, and interval"),

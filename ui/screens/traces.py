@@ -173,7 +173,12 @@ def _table(here: Place, listed: Listed) -> None:
     rows, shown = listed.rows, lines(here, listed)
     st.session_state[LIST] = [row.trace_id for row in rows]
     drawn: list[Json] = [
-        {"cells": list(line.values()), "href": _href(row), "failed": row.fails > 0}
+        {
+            "cells": list(line.values()),
+            "href": _href(row),
+            "failed": row.fails > 0,
+            "title": f"{row.first_at:%Y-%m-%d %H:%M:%S} UTC, trace {row.trace_id}",
+        }
         for row, line in zip(rows, shown, strict=True)
     ]
     chosen = component("runs")(

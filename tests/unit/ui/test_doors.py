@@ -163,6 +163,10 @@ def test_streamlit_is_told_to_check_forms_and_origins() -> None:
     assert told["secrets.files"] == ["provider.toml"]
 
 
+def test_tables_leave_the_page_only_through_our_own_exports() -> None:
+    assert options(Settings(), SECRET)["client.disableDataExport"]
+
+
 def test_people_have_passwords_or_a_provider_not_both(tmp_path: Path) -> None:
     path = tmp_path / "users"
     path.write_text("ana@example.org reviewer oidc\n")
