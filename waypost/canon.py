@@ -22,7 +22,12 @@ def canonical(value: Json) -> bytes:
 
 def canonical_message(message: Message) -> bytes:
     """The canonical form of one message."""
-    return canonical(message.as_json())
+    value = {**message.extra, "role": message.role, "parts": message.parts}
+    try:
+        body = orjson.dumps(value, option=_OPTIONS)
+    except TypeError:  # parts that are mappings, but no dicts
+        return canonical(message.as_json())
+    return canonical(message.as_json()) if b"null" in body else body
 
 
 def digest(body: bytes) -> bytes:

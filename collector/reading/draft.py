@@ -60,7 +60,7 @@ class Draft:
 
     def put(self, field: str, value: Any) -> bool:
         """Fill a field that is still empty with a value that is not."""
-        if field in self.fields or value in EMPTY:
+        if value is None or field in self.fields or (not value and value in EMPTY):
             return False
         self.fields[field] = value
         return True

@@ -176,6 +176,18 @@ def test_a_failed_batch_is_no_base(engine: Engine) -> None:
     assert plain(read(engine, "run")) == plain(steps[2:])
 
 
+def test_bodies_are_written_again_after_a_failure(engine: Engine) -> None:
+    writer = Writer(engine)
+    steps = make_run(2)
+    put(engine, steps[:2], writer=writer)
+    with engine.begin() as connection:  # a server that came back without its last commits
+        connection.execute(sa.text("truncate message, step"))
+    with pytest.raises(ZeroDivisionError):
+        fail_in_the_middle(writer, steps[:1])
+    put(engine, steps, writer=writer)
+    assert plain(read(engine, "run")) == plain(steps)
+
+
 def test_a_later_reading_takes_the_place_of_the_earlier(any_engine: Engine) -> None:
     steps = make_run(3)
     put(any_engine, steps)

@@ -1,7 +1,7 @@
 """Steps and messages as bytes: what a row holds, and the way back."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from operator import attrgetter
 from typing import Any, cast
 
@@ -94,6 +94,10 @@ class Bodies:
         name = digest(body)
         self.by_hash[name] = body
         return name
+
+    def without(self, known: Set[bytes]) -> dict[bytes, bytes]:
+        """The bodies whose hashes are not among the known ones."""
+        return {name: body for name, body in self.by_hash.items() if name not in known}
 
     def put_messages(self, messages: Iterable[Message]) -> bytes:
         """The hashes of these messages, end to end."""

@@ -1,7 +1,8 @@
-"""Which earlier step an input continues, so that a step stores only what is new in it."""
+"""Which earlier step an input continues and which bodies a trace has, so that only news is sent."""
 
 import datetime as dt
 from collections import OrderedDict
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from waypost.store.codec import HASH_BYTES
@@ -9,7 +10,10 @@ from waypost.store.codec import HASH_BYTES
 KEYFRAME_EVERY = 64
 _CONTEXTS = 6
 _ROW_BYTES = 200
+_MOST_NAMES = 100_000
+_NONE: frozenset[bytes] = frozenset()
 TraceKey = tuple[int, str]
+DayKey = tuple[TraceKey, dt.date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,27 @@ class Delta:
 
 
 class History:
-    """The latest inputs by trace, bounded in bytes; losing one costs a keyframe, nothing else.
+    """The latest inputs and bodies by trace, bounded; losing them costs bytes, nothing else.
 
     What a batch adds counts only after `confirm`, because a base must be a committed row.
     """
 
-    def __init__(self, limit: int = 64 << 20) -> None:
+    def __init__(self, limit: int = 32 << 20) -> None:
         self._limit = limit
         self._size = 0
         self._kept: OrderedDict[TraceKey, list[Context]] = OrderedDict()
         self._staged: dict[TraceKey, list[Context]] = {}
+        self._stored: OrderedDict[DayKey, set[bytes]] = OrderedDict()
+        self._sent: dict[DayKey, set[bytes]] = {}
+        self._names = 0
+
+    def stored(self, trace: TraceKey, day: dt.date) -> Set[bytes]:
+        """The bodies that this trace is known to have on that day."""
+        return self._stored.get((trace, day), _NONE)
+
+    def send(self, trace: TraceKey, day: dt.date, names: Iterable[bytes]) -> None:
+        """These bodies are among what the batch in hand writes."""
+        self._sent.setdefault((trace, day), set()).update(names)
 
     def delta(self, trace: TraceKey, day: dt.date, hashes: bytes) -> Delta:
         """The shortest way to write an input, given what is already known of its trace."""
@@ -72,10 +87,27 @@ class History:
         while self._size > self._limit and self._kept:
             _, gone = self._kept.popitem(last=False)
             self._size -= _bytes(gone)
+        self._confirm_sent()
+
+    def _confirm_sent(self) -> None:
+        for key, names in self._sent.items():
+            known = self._stored.pop(key, set())
+            self._names -= len(known)
+            self._stored[key] = known | names
+            self._names += len(self._stored[key])
+        self._sent = {}
+        while self._names > _MOST_NAMES and self._stored:
+            self._names -= len(self._stored.popitem(last=False)[1])
 
     def forget(self) -> None:
-        """The batch failed: nothing of it may serve as a base."""
-        self._staged = {}
+        """The batch failed: nothing of it may serve as a base.
+
+        Nor may anything before it: a Postgres that failed may have come back without it.
+        """
+        self._staged, self._sent = {}, {}
+        self._kept.clear()
+        self._stored.clear()
+        self._size = self._names = 0
 
 
 def common_hashes(one: bytes, other: bytes) -> int:

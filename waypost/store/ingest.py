@@ -134,7 +134,10 @@ class Batch:
         output = bodies.put_messages(step.output)
         detail = self._codec.press(pack_detail(step, bodies))
         part.steps[key] = rows.step_row(step, delta, output, detail)
-        _keep_bodies(part, bytes.fromhex(step.trace_id), day, bodies, self._codec)
+        trace = (project_id, step.trace_id)
+        _keep_bodies(part, step.trace_id, day, bodies.without(self._history.stored(trace, day)),
+                     self._codec)  # fmt: skip
+        self._history.send(trace, day, bodies.by_hash)
         self._days.add(day)
         return None
 
@@ -213,7 +216,7 @@ def rewrite(connection: Connection, project_id: int, changes: Sequence[tuple[Ste
         detail = codec.press(pack_detail(step, bodies))
         key = (step.trace_id, step.span_id, step.started_at // 1000)
         part.steps[key] = rows.step_row(step, given, output, detail)
-        _keep_bodies(part, bytes.fromhex(step.trace_id), day, bodies, codec)
+        _keep_bodies(part, step.trace_id, day, bodies.by_hash, codec)
     if part.messages:
         copy_in(connection, "message_in", sorted(part.messages.values()))
         connection.execute(statement("write_messages"), {"project_id": project_id})
@@ -221,8 +224,11 @@ def rewrite(connection: Connection, project_id: int, changes: Sequence[tuple[Ste
     connection.execute(statement("rewrite_steps"), {"project_id": project_id})
 
 
-def _keep_bodies(part: _Part, trace: bytes, day: dt.date, bodies: Bodies, codec: Codec) -> None:
-    for name, body in bodies.by_hash.items():
+def _keep_bodies(
+    part: _Part, trace_id: str, day: dt.date, bodies: Mapping[bytes, bytes], codec: Codec
+) -> None:
+    trace = bytes.fromhex(trace_id)
+    for name, body in bodies.items():
         if (trace, day, name) not in part.messages:
             row = (trace, rows.date_number(day), name, *codec.press(body))
             part.messages[trace, day, name] = row
