@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -134,6 +135,37 @@ def test_scores_go_out_as_evaluation_events(engine: Engine) -> None:
     assert records[0].event_name == "gen_ai.evaluation.result"
     assert told["gen_ai.evaluation.name"].string_value == "shipped"
     assert told["gen_ai.evaluation.score.value"].double_value == 0.0
+
+
+def test_scores_reach_an_otlp_endpoint_that_refused_them_at_first(engine: Engine) -> None:
+    seen: list[tuple[str, str | None, int]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, self.headers["Content-Type"], len(body)))
+            self.send_response(503 if len(seen) == 1 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    box = Outbox(f"http://127.0.0.1:{server.server_address[1]}/")
+    send(engine, "a")
+    made = worker(engine, shipped)
+    made.tell = box.tell
+    settle_jobs(engine)
+    made.turn()
+    stop = threading.Event()
+    stop.set()
+    box.run(stop)
+    server.shutdown()
+    server.server_close()
+    assert [s[:2] for s in seen] == [("/v1/logs", "application/x-protobuf")] * 2
+    assert (box.sent, box.dropped) == (3, 0)
 
 
 def test_the_verb_counts_asks_and_says_so(engine: Engine, database: str) -> None:
