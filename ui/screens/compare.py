@@ -201,7 +201,7 @@ def _detail(pair: Pair) -> None:
         if before == after:
             continue
         shown = True
-        st.subheader(name, anchor=False)
+        st.header(name, anchor=False)
         if pair.side is Side.CHANGED:
             st.code(unified(before, after), language="diff", wrap_lines=True)
         else:
