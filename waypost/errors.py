@@ -32,6 +32,10 @@ class DiskFull(WaypostError):
     """The disk that holds the data folder is full; free some space."""
 
 
+class TookTooLong(WaypostError):
+    """Postgres was not done in the time for this; ask for less, such as a shorter window."""
+
+
 class NotFound(WaypostError):
     """Nothing of that name or id is stored."""
 

@@ -6,10 +6,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,12 +19,13 @@ from collector.api.writes import writes
 from collector.door import Door, TooManyWrongKeys
 from collector.metrics import Metrics
 from waypost import __version__
-from waypost.errors import NotAllowed, NotFound, StoreAway, WaypostError
+from waypost.errors import NotAllowed, NotFound, StoreAway, TookTooLong, WaypostError
 from waypost.store.engine import Engine
 
 LIMIT: Final = 1 << 20
 _STATUS: Final = (
     (NoGoodKey, 401), (TooManyWrongKeys, 429), (NotAllowed, 403), (NotFound, 404), (StoreAway, 503),
+    (TookTooLong, 503),
 )  # fmt: skip
 _UNKNOWN: Final = {
     404: "There is no such operation; /api/v1/docs lists those there are.",
@@ -61,7 +60,6 @@ def app(engine: Engine, door: Door | None = None, *, plugins: Path | None = None
     made.add_exception_handler(WaypostError, _said)
     made.add_exception_handler(RequestValidationError, _not_understood)
     made.add_exception_handler(HTTPException, _plain)
-    made.add_exception_handler(DBAPIError, _database)
     made.add_exception_handler(Exception, _unforeseen)
     made.add_middleware(_Bounded)
     made.add_route("/docs", _page(made), include_in_schema=False)
@@ -86,14 +84,6 @@ async def _plain(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = _UNKNOWN.get(error.status_code, str(error.detail))
     return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
-
-
-async def _database(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DBAPIError)
-    if isinstance(error.orig, psycopg.errors.QueryCanceled):
-        said = "This takes longer than fifteen seconds; ask for a shorter window."
-        return JSONResponse({"error": said}, status_code=503)
-    return await _unforeseen(request, error)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psycopg
-from sqlalchemy.exc import OperationalError
-
 from evaluators.chores import first_line
-from waypost.errors import DiskFull, StoreAway
-from waypost.store.engine import Connection, plainly
+from waypost.store.engine import Connection, is_passing, plainly
 
 log = logging.getLogger("waypost.alerts")
 
@@ -23,20 +19,24 @@ class Fault:
 
 
 @contextmanager
-def apart(connection: Connection, what: str) -> Iterator[Fault]:
-    """Do a part under a savepoint: its fault undoes it, is kept, and holds up nothing else.
+def alone(what: str) -> Iterator[Fault]:
+    """Do a part whose fault is kept and holds up nothing else.
 
     What is no fault of the part (Postgres away, a deadlock) is raised: the whole is done again.
     """
     fault = Fault()
     try:
-        with plainly(), connection.begin_nested():
+        with plainly():
             yield fault
-    except (StoreAway, DiskFull):
-        raise
-    except Exception as error:
-        took_too_long = isinstance(getattr(error, "orig", None), psycopg.errors.QueryCanceled)
-        if isinstance(error, OperationalError) and not took_too_long:
+    except Exception as error:  # the worker's loop: one part must not end the others
+        if is_passing(error):
             raise
         fault.text = first_line(error)
         log.warning("%s: %s", what, fault.text)
+
+
+@contextmanager
+def apart(connection: Connection, what: str) -> Iterator[Fault]:
+    """The same under a savepoint: a fault also undoes what the part wrote."""
+    with alone(what) as fault, connection.begin_nested():
+        yield fault

@@ -5,7 +5,6 @@ leaves it to the next, which sends it under the same key and says that it may be
 """
 
 import datetime as dt
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
+from evaluators.alerts.apart import alone
 from evaluators.alerts.channel import Channel, Notice, Target
-from evaluators.chores import first_line
 from waypost.errors import ChannelFailed
 from waypost.outgoing import Outgoing
 from waypost.store import deliveries
@@ -25,7 +24,6 @@ from waypost.store.engine import Connection, Engine
 LEASE = dt.timedelta(minutes=2)
 GIVE_UP = dt.timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = 5, 1800
-log = logging.getLogger("waypost.alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +106,13 @@ def _carry(post: Post, delivery: Delivery) -> ChannelFailed | None:
             f"No channel is called {delivery.channel!r}; declare it under [alerts.channels].",
             permanent=True,
         )
-    try:
-        post.channels[target.kind].send(notice_of(delivery), target, post.out)
-    except ChannelFailed as error:
-        return error
-    except Exception as error:  # noqa: BLE001  the worker's loop: a channel may be anybody's
-        log.warning("Channel %r broke: %s", delivery.channel, first_line(error))
-        return ChannelFailed(f"Channel {delivery.channel!r} broke: {first_line(error)}")
+    with alone(f"Channel {delivery.channel!r} broke") as fault:
+        try:
+            post.channels[target.kind].send(notice_of(delivery), target, post.out)
+        except ChannelFailed as error:
+            return error
+    if fault.text is not None:
+        return ChannelFailed(f"Channel {delivery.channel!r} broke: {fault.text}")
     return None
 
 

@@ -21,6 +21,7 @@ CATCHERS = {
     "tracer/shield.py",
     "evaluators/worker.py",
     "evaluators/chores.py",
+    "evaluators/alerts/apart.py",
     "collector/buffer.py",
     "waypost/cli/__init__.py",
 }
@@ -31,11 +32,13 @@ WITHOUT_PROJECT = {
     ),
     "what it is given knows its project": (
         "jobs.finish", "jobs.retry", "jobs.postpone", "jobs.bury", "jobs.extend",
-        "deliveries.sent", "deliveries.later", "deliveries.failed",
+        "deliveries.sent", "deliveries.later", "deliveries.failed", "deliveries.give_back",
+        "alerts.set_fault",
     ),
     "the engine's own step on a rule or incident it has just read": (
         "alerts.by_id", "alerts.states", "alerts.save_states", "alerts.forget_states",
-        "incidents.join", "incidents.leave", "incidents.resolve", "incidents.plan_message",
+        "alerts.forget_unseen", "incidents.postpone", "incidents.join", "incidents.leave",
+        "incidents.resolve", "incidents.plan_message",
         "incidents.told", "incidents.open_of_rule", "incidents.add_event",
     ),
     "it is about projects, or finds the one a secret belongs to": (

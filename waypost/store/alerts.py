@@ -102,7 +102,7 @@ def save(
     ).one()  # fmt: skip
     if known is not None and (_watched(known.body) != _watched(body) or not row.is_enabled):
         forget_states(connection, known.id)
-        incidents.end_of_rule(connection, known.id, by=by.name)
+        incidents.end_of_rule(connection, project_id, known.id, by=by.name)
     audit.note(
         connection, project_id, by, "alert.save", name,
         before=None if known is None else known.body, after=body,
@@ -135,7 +135,7 @@ def remove(
     known = named(connection, project_id, name)
     if known.origin == "file" and origin != "file":
         raise WrongUse(f"Alert rule {name!r} stands in waypost.toml; remove it there.")
-    incidents.end_of_rule(connection, known.id, by=by.name)
+    incidents.end_of_rule(connection, project_id, known.id, by=by.name)
     connection.execute(sa.text("delete from alert_rule where id = :id"), {"id": known.id})
     audit.note(connection, project_id, by, "alert.remove", name, before=known.body)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from waypost.errors import BadSetting, DiskFull, StoreAway
+from waypost.errors import BadSetting, DiskFull, StoreAway, TookTooLong
 
 __all__ = ["Connection", "Engine", "connect", "has_returning_old", "plainly", "server_version"]
 _OLDEST = 15
@@ -44,7 +44,7 @@ def _driver_url(url: str) -> URL:
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turns the driver's errors into Waypost's: away, full, or as they are."""
+    """Turns the driver's errors into Waypost's: away, full, out of time, or as they are."""
     try:
         yield
     except DBAPIError as error:
@@ -54,17 +54,24 @@ def plainly() -> Iterator[None]:
         raise known from error
 
 
-def _known(error: DBAPIError) -> StoreAway | DiskFull | None:
+def _known(error: DBAPIError) -> StoreAway | DiskFull | TookTooLong | None:
     cause = error.orig
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return TookTooLong()
     if isinstance(cause, psycopg.errors.DiskFull):
         return DiskFull("Postgres has no space left on its disk; free some space.")
     lost = isinstance(error, OperationalError) and (
         error.connection_invalidated or getattr(cause, "sqlstate", None) is None
     )
     if lost or isinstance(cause, psycopg.errors.OperatorIntervention):
-        reason = str(cause).strip().splitlines() or ["no reason given"]
-        return StoreAway(f"Postgres does not answer: {reason[-1]}")
+        reason = str(cause).strip().splitlines() or ["no reason given."]
+        return StoreAway(f"Postgres does not answer: {reason[0].strip()}")
     return None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the store was in the way (away, full, locked), so that trying again may do."""
+    return isinstance(error, StoreAway | DiskFull | OperationalError)
 
 
 def limit_time(connection: Connection, *, seconds: int = 15) -> None:

@@ -136,7 +136,10 @@ def leave(
     if left:
         return False
     if is_gone:
-        _mark(connection, "gone", incident_id=incident_id)
+        connection.execute(
+            sa.text("""update incident set detail = detail || '{"gone": true}' where id = :id"""),
+            {"id": incident_id},
+        )
     resolve(connection, incident_id, now=now)
     return True
 
@@ -156,25 +159,20 @@ def resolve(
 
 
 def end_of_rule(
-    connection: Connection, rule_id: int, *, by: str, now: dt.datetime | None = None
-) -> None:
+    connection: Connection, project_id: int, rule_id: int, *, by: str,
+    now: dt.datetime | None = None,
+) -> None:  # fmt: skip
     """Nobody watches any more what these incidents are about: they end, and that is told."""
     moment = now or dt.datetime.now(dt.UTC)
-    for incident_id in _mark(connection, "unwatched", rule_id=rule_id):
-        resolve(connection, incident_id, now=moment, by=by)
-
-
-def _mark(
-    connection: Connection, why: str, *, incident_id: int | None = None, rule_id: int | None = None
-) -> list[int]:
-    """Note why open incidents end when it is not that all is well again; their ids."""
     rows = connection.execute(
         sa.text("""
-            update incident set detail = detail || cast(:mark as jsonb)
-            where status = 'open' and (id = :id or rule_id = :rule_id) returning id"""),
-        {"id": incident_id, "rule_id": rule_id, "mark": orjson.dumps({why: True}).decode()},
-    )
-    return [int(row.id) for row in rows]
+            update incident set detail = detail || '{"unwatched": true}'
+            where project_id = :project_id and rule_id = :rule_id and status = 'open'
+            returning id"""),
+        {"project_id": project_id, "rule_id": rule_id},
+    ).all()
+    for row in rows:
+        resolve(connection, row.id, now=moment, by=by)
 
 
 def plan_message(connection: Connection, incident_id: int, notify_at: dt.datetime | None) -> None:
