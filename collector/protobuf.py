@@ -63,7 +63,8 @@ def _read_known(body: bytes, limits: Limits, runs: Runs) -> Decoded:
             if span is None:
                 found.refused.append(Refusal("malformed or nested too deeply", _id_of(raw)))
                 continue
-            if not repaired and _add_known(
+            repeats = not repaired and (known is not None or holds_list(raw))
+            if repeats and _add_known(
                 span, source, found, limits=limits, raw=raw, known=known, runs=runs
             ):
                 continue

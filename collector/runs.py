@@ -89,11 +89,11 @@ class Runs:
         """The run in a span, longer than the one `known` in it; None if there is none."""
         base = known.run if known is not None else None
         if base is None or known is None:
-            prefix = next((p for p in _PREFIXES if p in raw), b"")
-            found = _first(raw, prefix) if prefix else None
-            if found is None:
+            first = _prefix_in(raw)
+            found = _first(raw, first) if first is not None else None
+            if first is None or found is None:
                 return None
-            start = end = found
+            prefix, start, end = first, found, found
         else:
             prefix, start = base.prefix.encode(), known.at
             end = start + len(base.raw)
@@ -119,8 +119,13 @@ class Runs:
 
 
 def holds_list(body: bytes) -> bool:
-    """Whether a request has flattened lists of messages at all."""
-    return any(prefix in body for prefix in _PREFIXES)
+    """Whether a request or a span has a flattened list of messages at all."""
+    return _prefix_in(body) is not None
+
+
+def _prefix_in(body: bytes) -> bytes | None:
+    # `gen_ai.prompt.version` begins like a list too.
+    return next((p for p in _PREFIXES if p + b"0." in body), None)
 
 
 def _index(key: str, start: int) -> int | None:

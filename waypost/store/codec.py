@@ -132,14 +132,15 @@ class Names:
             self._held.clear()
             self._size = 0
         known = self._known
-        if not known.keys() >= set(map(id, messages)):
-            for message in messages:
-                if id(message) not in known:
-                    body = canonical_message(message)
-                    known[id(message)] = bodies.put(body)
-                    self._held.append(message)
-                    self._size += 500 + len(body)
-        return [known[id(message)] for message in messages]
+        names = list(map(known.get, map(id, messages)))
+        for at, message in enumerate(messages) if None in names else ():
+            if id(message) not in known:
+                body = canonical_message(message)
+                known[id(message)] = bodies.put(body)
+                self._held.append(message)
+                self._size += 500 + len(body)
+            names[at] = known[id(message)]
+        return cast("list[bytes]", names)
 
 
 def pack_detail(step: Step, bodies: Bodies) -> bytes:
