@@ -116,12 +116,14 @@ def set_verb(
     Values are TOML, as in `sampling=0.1` or `parameters.threshold=0.4`; a bare word is a text.
     They join what the project sets already and win over the file. Workers follow within seconds.
     """
+    from evaluators.alerts.watch import read
+
     settings = settings_of(data, database_url)
     with store(settings) as engine, engine.begin() as connection:
         known = projects.named(connection, project)
         own = evaluator_settings.of_origin(evaluator_settings.every(connection, known.id), "store")
         before = own.get(part, {}).get(name, {})
-        given = _read(source) if source else _parsed(values)
+        given = read(source) if source else _parsed(values)
         table = given if source else _merged(before, given)
         evaluator_settings.put(
             connection, known.id, part, name, table, by=actor(), check=checker(settings.plugins)
@@ -145,15 +147,6 @@ def unset_verb(
             connection, known.id, part, name, by=actor(), check=checker(settings.plugins)
         )
     click.echo(f"{part}.{name} is no longer set for project {project}.")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise WrongUse(f"{path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise WrongUse(f"{path} is not TOML: {error}.") from error
 
 
 def _parsed(values: tuple[str, ...]) -> Mapping[str, Any]:

@@ -15,8 +15,7 @@ from waypost.store.jobs import Depth
 from waypost.store.judges import Judge, Spent
 from waypost.store.queues import Queue
 from waypost.store.reach import Reach
-
-HUMAN = "human"
+from waypost.store.reviews import HUMAN
 
 
 @dataclass(frozen=True, slots=True)
