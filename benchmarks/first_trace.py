@@ -123,7 +123,7 @@ def measure(folder: Path) -> None:
         endpoint = f"http://127.0.0.1:{ports[0]}"
         run(agent / "bin" / "python", folder / "agent.py", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
         clock.say("the agent's own run")
-        wait(up, f"{endpoint}/api/v1/trajectories", "RunnableSequence", key)
+        wait(up, f"{endpoint}/api/v1/trajectories", "trace_id", key)
         clock.say("until the run is on the list")
         clock.total()
         print(json.dumps({"python": sys.version.split()[0], "cores": os.cpu_count()}))

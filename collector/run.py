@@ -29,6 +29,7 @@ _log = logging.getLogger("waypost.collector")
 def serve(settings: Settings) -> None:
     """Receive until SIGTERM or Ctrl-C; everything acknowledged is stored when this returns."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with database_url(settings) as url:
         engine = connect(url, application="waypost collector")
         try:

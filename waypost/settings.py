@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from waypost.errors import BadSetting
 
 PREFIX = "WAYPOST_"
+PORTS = frozenset({"otlp_http", "otlp_grpc", "ui"})
 
 
 def _setting(default: object, sentence: str) -> Any:
@@ -91,18 +92,27 @@ def _text(values: Mapping[str, str], name: str) -> str | None:
 
 def _parse(name: str, text: str, hint: object) -> object:
     kind = str(hint)
+    is_port = name.removeprefix(PREFIX).lower() in PORTS
     try:
         if "bool" in kind:
             return _parse_bool(text)
         if "Path" in kind:
             return Path(text).expanduser()
         if "int" in kind:
-            return int(text)
+            return _whole(text, port=is_port)
         if "float" in kind:
             return float(text)
     except ValueError as error:
-        raise BadSetting(f"{name}={text!r} is not {_wanted(kind)}; set it again.") from error
+        wanted = "a port" if is_port else _wanted(kind)
+        raise BadSetting(f"{name}={text!r} is not {wanted}; set it again.") from error
     return text
+
+
+def _whole(text: str, *, port: bool) -> int:
+    number = int(text)
+    if port and not 0 < number < 1 << 16:
+        raise ValueError(text)
+    return number
 
 
 def _parse_bool(text: str) -> bool:

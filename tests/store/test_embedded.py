@@ -55,6 +55,13 @@ def test_the_folder_is_private_and_the_server_listens_on_its_socket_only(
     assert execute(server, "show fsync") == [("on",)]
 
 
+def test_a_folder_may_have_spaces_and_must_have_no_quotes(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "my data, 100%20", buffers_mb=32) as server:
+        assert server.answers()
+    with pytest.raises(WaypostError, match="without quotes"):
+        EmbeddedPostgres(tmp_path / "it's", buffers_mb=32).start()
+
+
 def test_a_second_owner_is_told_so(server: EmbeddedPostgres) -> None:
     with pytest.raises(StoreBusy, match="already runs"):
         EmbeddedPostgres(server.data, buffers_mb=32).start()

@@ -24,6 +24,7 @@ def test_the_environment_sets_each_kind_of_field() -> None:
     [
         ("WAYPOST_WORKERS", "many", "a whole number"),
         ("WAYPOST_REQUIRE_KEY", "perhaps", "yes or no"),
+        ("WAYPOST_UI", "99999", "a port"),
         ("WAYPOST_JUDGE_BUDGET_USD", "ten", "a number"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from waypost.cli.options import as_json_option, of_project, print_json, settings_of, stored
+from waypost.cli.options import as_json_option, empty, of_project, print_json, settings_of, stored
 from waypost.store import projects
 from waypost.store.opened import store
 
@@ -33,6 +33,7 @@ def alerts_list(data: Path | None, database_url: str | None, project: str, as_js
             for k in known
         ])  # fmt: skip
         return
+    empty(known, "No alert rule is in the store; a worker takes those of WAYPOST_CONFIG.")
     for one in known:
         state = f"{one.open} open" if one.open else "quiet"
         state += f"; it breaks: {one.fault}" if one.fault else ""

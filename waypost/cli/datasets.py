@@ -12,6 +12,7 @@ import orjson
 from waypost.cli.options import (
     actor,
     as_json_option,
+    empty,
     filter_of,
     filtered,
     of_project,
@@ -45,6 +46,7 @@ def dataset_list(data: Path | None, database_url: str | None, project: str, as_j
     if as_json:
         print_json([asdict(one) for one in known])
         return
+    empty(known, "No dataset yet; `waypost dataset add NAME --failed` makes one of failed runs.")
     for one in known:
         click.echo(f"{one.name:<32} version {one.version}, {one.cases} cases")
 

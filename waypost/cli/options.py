@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -22,6 +22,8 @@ of_project: Final = click.option(
     "--project", default=DEFAULT, show_default=True, help="Name of the project."
 )
 as_json_option: Final = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+
+_PORT: Final = click.IntRange(1, 65_535)
 
 
 def stored(verb: Verb) -> Verb:
@@ -46,7 +48,9 @@ def listening(*ports: str) -> Callable[[Verb], Verb]:
         verb = option(verb)
         for port in reversed(ports):
             sentence = f"Port of {said[port]} (default {defaults[port]})."
-            verb = click.option(f"--{port.replace('_', '-')}", port, type=int, help=sentence)(verb)
+            verb = click.option(f"--{port.replace('_', '-')}", port, type=_PORT, help=sentence)(
+                verb
+            )
         return verb
 
     return add
@@ -97,3 +101,9 @@ def actor() -> Actor:
 
 def print_json(value: object) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def empty(found: Sequence[object], sentence: str) -> None:
+    """Say why a list is empty, beside what a program reads."""
+    if not found:
+        click.echo(sentence, err=True)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from waypost.cli.options import actor, as_json_option, of_project, print_json, settings_of, stored
+from waypost.cli.options import (
+    actor,
+    as_json_option,
+    empty,
+    of_project,
+    print_json,
+    settings_of,
+    stored,
+)
 from waypost.store import keys, projects
 from waypost.store.opened import store
 
@@ -103,6 +111,7 @@ def key_list(data: Path | None, database_url: str | None, project: str, as_json:
     if as_json:
         print_json([asdict(k) for k in known])
         return
+    empty(known, f"Project {project} has no key; on loopback none is needed to send.")
     now = dt.datetime.now(dt.UTC)
     for one in known:
         state = "good" if any(one.holds(s, now) for s in one.scopes) else "ended"

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,8 @@ from waypost.errors import DiskFull, StoreAway, StoreBusy, WaypostError
 
 _START_SECONDS = 300
 _SOCKET_PATH_LIMIT = 90
+_PLAIN = re.compile(r"[A-Za-z0-9._/+@-]+")  # an address of a socket knows commas and percents
+_UNFIT = {*"'\"`$\\", *map(chr, range(32))}
 _CONFIG = """\
 listen_addresses = ''
 unix_socket_permissions = 0700
@@ -80,9 +83,9 @@ class EmbeddedPostgres:
 
     @property
     def socket_folder(self) -> Path:
-        """Inside the data folder, or a short private folder where that path is too long."""
+        """Inside the data folder; a private folder of its own where that path is long or odd."""
         inside = self.data / "socket"
-        if len(str(inside)) <= _SOCKET_PATH_LIMIT:
+        if len(str(inside)) <= _SOCKET_PATH_LIMIT and _PLAIN.fullmatch(str(inside)):
             return inside
         name = hashlib.sha256(str(self.data).encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"waypost-{os.getuid()}-{name}"
@@ -152,6 +155,11 @@ class EmbeddedPostgres:
         return process if alive else None
 
     def _prepare(self) -> None:
+        if set(str(self.data)) & _UNFIT:
+            raise WaypostError(
+                f"Postgres's programs cannot use {str(self.data)!r}; choose a --data without "
+                "quotes, dollars, backslashes and control characters."
+            )
         try:
             for folder in (self.data, self.socket_folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

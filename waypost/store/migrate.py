@@ -65,10 +65,8 @@ def check(connection: Connection) -> None:
     """SchemaBehind unless the schema is at least the one this program knows."""
     version = current(connection)
     if version is None or version < head():
-        raise SchemaBehind(
-            f"The schema is at {version or 'nothing'}, this Waypost needs {head()}; "
-            "run `waypost migrate`."
-        )
+        stands = f"The schema is at {version}" if version else "The database is still empty"
+        raise SchemaBehind(f"{stands}, this Waypost needs {head()}; run `waypost migrate`.")
 
 
 def folder() -> Path:
