@@ -164,12 +164,26 @@ def get_trajectory(by: By, trace_id: Trace) -> shapes.RunShape:
 
 @reads.get("/trajectories/{trace_id}/steps", **needs("read"))
 def list_steps(
-    by: By, trace_id: Trace, after: Annotated[int, Query(ge=0, le=1_000_000)] = 0, most: Most = 50
+    by: By,
+    trace_id: Trace,
+    *,
+    kind: Maybe = None,
+    tool: Maybe = None,
+    status: Maybe = None,
+    after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    most: Most = 50,
 ) -> shapes.Page[shapes.StepShape]:
-    """The steps of a trajectory after a number, in order."""
-    steps = _run(by, trace_id).steps[after : after + most + 1]
-    items = [_step(s) for s in steps[:most]]
-    return shapes.Page(items=items, next=str(after + most) if len(steps) > most else None)
+    """The steps of a trajectory that fit, after a number, in order."""
+    asked = {"kind": kind, "tool": tool, "status": status}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    steps = [
+        s for s in _run(by, trace_id).steps[after:]
+        if all(getattr(s, name) == value for name, value in wanted.items())
+    ][: most + 1]  # fmt: skip
+    last = steps[most - 1].number if len(steps) > most else None
+    return shapes.Page(
+        items=[_step(s) for s in steps[:most]], next=None if last is None else str(last)
+    )
 
 
 @reads.get("/trajectories/{trace_id}/scores", **needs("read"))

@@ -25,10 +25,12 @@ from collector.api import app
 from collector.api.access import ScopedRoute, router
 from collector.api.application import LIMIT
 from collector.api.reads import cursor_of
+from tests.factories import make_run, readings, trace_id
 from tests.planted import Planted, count_all, plant, verdict_of
 from waypost.store import incidents, keys, projects, rates
 from waypost.store.audit import Actor
 from waypost.store.incidents import Member
+from waypost.store.ingest import Writer
 from waypost.store.partitions import ensure_days
 
 NOW = dt.datetime.now(dt.UTC)
@@ -178,6 +180,21 @@ def test_pages_stay_whole_while_more_comes_in(api: Api) -> None:
             page = api.get(path, most=4, cursor=page["next"]).json()
             seen += [i[key] for i in page["items"]]
         assert seen == before
+
+
+def test_steps_are_filtered_and_paged_by_their_number(api: Api) -> None:
+    start = int((NOW - dt.timedelta(minutes=5)).timestamp() * 1e9)
+    with Writer(api.engine).batch() as batch:
+        batch.put(1, readings(make_run(9, start=start)), now=NOW)
+    path = f"/trajectories/{trace_id('run')}/steps"
+    every = [s["number"] for s in api.get(path).json()["items"]]
+    tools: list[int] = []
+    page = {"next": "0"}
+    while page["next"]:
+        page = api.get(path, kind="tool", most=2, after=page["next"]).json()
+        tools += [s["number"] for s in page["items"]]
+    assert (len(every), tools) == (18, every[1::2])
+    assert api.get(path, tool="nothing").json() == {"items": [], "next": None}
 
 
 FAR = "9999-12-31T23:59:59Z"
