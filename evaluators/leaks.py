@@ -20,7 +20,7 @@ SECRET_KINDS = frozenset({"SECRET", "API_KEY", "JWT", "PRIVATE_KEY", "URL_LOGIN"
 GRAVE_KINDS = frozenset({"CARD", "IBAN", "SSN"})
 _REGION = "US GB DE FR IT ES AT CH PL NL SE DK NO FI AU IN BR JP HU CZ"
 REGIONS = tuple(_REGION.split())
-BEFORE = 40
+BEFORE, AROUND = 40, 100
 SAMPLE = re.compile(
     r"test|example|sample|dummy|fake|mock|placeholder|change_?me|your[_-]|redacted|secret|password"
     r"|passw0rd|foobar|x{4}|\*{3}|1234|\.\.\.|…",
@@ -42,6 +42,12 @@ NO_PERSON = re.compile(
 )
 DIALLED = re.compile(
     r"(?:phone|tel|mobile|cell|fax|whatsapp|sms|call|dial|text|number)[\w ]{0,12}\W{0,6}$",
+    re.IGNORECASE,
+)
+LISTED = re.compile(
+    r"\b(?:open(?:s|ed)?|closed|closes) ?[·⋅•:]|\b(?:opening hours|directions)\b|customer service"
+    r"|contact us|visitor|toll[- ]free|\bTTY\b|street_?address|telephone\W{3,5}[+(\d]"
+    r"|\b(?:Authority|Department|Restaurant|Museum|Gym)\b",
     re.IGNORECASE,
 )
 ADDRESSED = re.compile(
@@ -82,11 +88,17 @@ def find_leaks(text: str, level: str = "standard") -> tuple[Leak, ...]:
 
 
 def _placed(text: str, kind: str, value: str) -> Iterator[Leak]:
-    """The first place of a value; inside JSON it may stand there escaped."""
+    """The first place of a value; inside JSON it may stand there escaped.
+
+    A number in the listing of a shop or an office is not a person's.
+    """
     for shape in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         start = text.find(shape)
         if start >= 0:
-            if is_likely(kind, value, text[max(0, start - BEFORE) : start]):
+            end = start + len(shape)
+            if is_likely(kind, value, text[max(0, start - BEFORE) : start]) and not (
+                kind == "PHONE" and LISTED.search(text[max(0, start - AROUND) : end + BEFORE])
+            ):
                 yield Leak(kind, Span(shape, start, start + len(shape)))
             return
 

@@ -24,6 +24,7 @@ RULES = "You are the airline's agent. Basic economy flights cannot be cancelled.
         "POSTGRES_PASSWORD: myapp_password",
         "Desk Lamp (Item ID: 8384507844)",
         "Call 1-800-874-7245 for help",
+        "Palma, 28 Cornelia St, New York +1 212-691-2223 Open · Closes 23:00 Website",
         "user = {'email': 'test@example.com'}",
         "write to support@tri-rail.com",
         "Open Journal Systems 3.3.0.17",
