@@ -22,7 +22,8 @@ from waypost.store.engine import connect
 WIDTH, HEIGHT = 1440, 900
 README = ("cohorts-light", "trace-light", "cell-dark", "alerts-light")
 PICTURES = ROOT / "docs" / "pictures"
-_REST_MS = 4000
+_REST_MS = 2500
+_DRAWN = '[data-test-script-state="notRunning"]'
 _CHOSEN = "hr"  # above a chosen cell
 _PLANTED = {"prompt_version": "v15", "model": "claude-haiku-4-5", "region": "eu"}
 _CELL = (
@@ -119,8 +120,8 @@ def _shoot(browser: Browser, scheme: str, url: str, path: Path, height: int) -> 
     )  # fmt: skip
     page: Page = context.new_page()
     page.goto(url)
-    page.locator("main").wait_for()
-    page.wait_for_timeout(_REST_MS)
+    page.locator(_DRAWN).wait_for(timeout=120_000)
+    page.wait_for_timeout(_REST_MS)  # what our own components fetch
     page.evaluate(f"document.querySelector({_CHOSEN!r})?.scrollIntoView()")
     page.screenshot(path=path)
     context.close()

@@ -181,20 +181,6 @@ def _cohort_names(_key: str, project_id: int, ids: tuple[int, ...]) -> dict[int,
 
 
 @kept
-def _cells(
-    _key: str, project_id: int, win: str, place: Place, keys: tuple[str, ...]
-) -> list[rates.Cell]:
-    del win
-    with reading() as connection:
-        return rates.by_cohort(connection, project_id, place.window(), keys=keys, where=place.where)
-
-
-def cells(place: Place, keys: Sequence[str]) -> list[rates.Cell]:
-    """The fail rate of every evaluator in every cohort."""
-    return _cells(_url(), place.project.id, place.win, place, tuple(keys))
-
-
-@kept
 def _compared(
     _key: str, place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str | None], ...]
 ) -> list[rates.Compared]:
@@ -373,7 +359,7 @@ def uses_provider() -> bool:
 @kept
 def _has_runs(_key: str, project_id: int) -> bool:
     with reading() as connection:
-        return traces_any(connection, project_id)
+        return stamps.has_any(connection, project_id)
 
 
 def has_runs(here: Place) -> bool:
@@ -384,11 +370,7 @@ def has_runs(here: Place) -> bool:
 def has_runs_now(here: Place) -> bool:
     """The same, not from the cache."""
     with reading() as connection:
-        return traces_any(connection, here.project.id)
-
-
-def traces_any(connection: Connection, project_id: int) -> bool:
-    return stamps.has_any(connection, project_id)
+        return stamps.has_any(connection, here.project.id)
 
 
 def first_seen(place: Place, values: Mapping[str, str]) -> list[tuple[dt.datetime, str]]:

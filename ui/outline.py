@@ -151,10 +151,3 @@ def span_rows(judged_run: Judged) -> list[Json]:
 def everything_of(run: Trajectory) -> tuple[Step, ...]:
     """Scopes, steps and other spans."""
     return (*run.scopes, *run.steps, *run.others)
-
-
-def strip(judged_run: Judged, most: int = 40) -> str:
-    """The shape of a run in one line of marks."""
-    marks = {"f": "✕", "p": "✓", "": "·"}
-    shape = "".join(marks[verdict_of(judged_run.scores(s))] for s in judged_run.run.steps[:most])
-    return shape + ("…" if len(judged_run.run.steps) > most else "")

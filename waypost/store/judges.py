@@ -156,8 +156,3 @@ def spent_by_all(connection: Connection, since: dt.datetime) -> float:
         {"since": since},
     )
     return float(found.scalar_one())
-
-
-def costs(connection: Connection, project_id: int, since: dt.datetime) -> dict[int, float]:
-    """What each evaluator cost since then, in dollars."""
-    return {key: s.cost_usd for key, s in spent(connection, project_id, since).items()}
