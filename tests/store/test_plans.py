@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from waypost.store import baselines, jobs, people, reach, spans, traces
+from waypost.store import baselines, jobs, people, reach, spans, traces, verdicts
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 
@@ -78,8 +79,6 @@ def days_touched(text: str, table: str) -> int:
 
 
 def test_the_steps_of_a_trace_come_by_key_from_the_days_asked_for(filled: Connection) -> None:
-    import uuid
-
     values = {
         "project_id": 1, "traces": [uuid.UUID(TRACE)],
         "since": dt.datetime(2026, 11, 18, tzinfo=dt.UTC),
@@ -133,6 +132,22 @@ def test_what_people_said_comes_from_its_own_index(filled: Connection) -> None:
     since = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
     text = plan(filled, people._PAIRS, {"project_id": 1, "since": since, "evaluator": None})
     assert re.search(r'"Seq Scan"[^{]*"Relation Name": "score_', text) is None
+
+
+def test_what_was_said_of_sessions_comes_by_index(filled: Connection) -> None:
+    filled.execute(sa.text("update trajectory set session_id = 's' || trace_id"))
+    filled.execute(
+        sa.text("""
+            insert into feedback (project_id, key, at, trace_id, session_id, name, detail)
+            select 1, decode(md5(g::text || d::text), 'hex'), d + g * interval '10 seconds',
+              case when g % 2 = 0 then md5(g::text)::uuid end, 's' || g, 'thumbs', '{}'
+            from generate_series(1, 2000) g,
+              generate_series(timestamptz '2026-11-01', '2026-11-20', '1 day') d""")
+    )
+    filled.execute(sa.text("analyze trajectory, feedback"))
+    since = dt.datetime(2026, 11, 18, tzinfo=dt.UTC)
+    values = {"project_id": 1, "traces": [uuid.UUID(TRACE)], "since": since}
+    assert seq_scans(plan(filled, verdicts._OF_TRACES, values)) == 0
 
 
 def test_jobs_are_claimed_by_their_index(filled: Connection) -> None:

@@ -31,9 +31,13 @@ def of_traces(
 
 _OF_TRACES = sa.text("""
     with asked as (
-      select trace_id, session_id, first_at, day from trajectory
+      select trace_id, session_id, first_at, day from trajectory t
       where project_id = :project_id and trace_id = any(:traces)
         and day >= cast(:since as timestamptz)::date and session_id is not null
+        and exists (
+          select from feedback f
+          where f.project_id = :project_id and f.session_id = t.session_id
+            and f.trace_id is null and f.at >= cast(:since as timestamptz) - interval '7 days')
     ),
     said as (
       select trace_id, span_id, session_id, response_id, name, at, key, detail from feedback
