@@ -7,11 +7,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tests import seed
+from waypost.agreement import Agreement
 from waypost.errors import NotAllowed, NotFound
 from waypost.records import Outcome
 from waypost.roles import Person, Role
-from waypost.store import reviews, runs, scores
-from waypost.store.reviews import Agreement, Candidate, Review
+from waypost.store import people, reviews, runs, scores
+from waypost.store.reviews import Candidate, Review
 
 ANA = Person("ana", Role.REVIEWER)
 SINCE = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
@@ -49,7 +50,7 @@ def test_agreement_counts_each_pair_once(engine: Engine) -> None:
     give(engine, one, Outcome.PASSED)
     give(engine, one, Outcome.FAILED)
     with engine.connect() as connection:
-        (found,) = reviews.agreement(connection, 1)
+        (found,) = people.agreement(connection, 1)
         given = reviews.count_by(connection, 1, "ana", SINCE)
     assert (found.both_failed, found.judge_failed, found.n, given) == (1, 0, 1, 1)
 

@@ -1,4 +1,4 @@
-"""What people say of steps: their verdicts as scores, and how often judges agree with them."""
+"""What people say of steps: their verdicts, kept and written as scores with source human."""
 
 import datetime as dt
 import uuid
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from waypost.agreement import Agreement as Agreement  # noqa: PLC0414  pages know it from here
 from waypost.errors import NotFound
 from waypost.records import Outcome, Score
 from waypost.roles import Person, Role
-from waypost.store import audit, feed, people, scores
+from waypost.store import audit, feed, scores
 from waypost.store.rows import at_ns, span_number, span_text
 from waypost.store.scores import OUTCOME_CODE, OUTCOMES, Verdict
 
@@ -270,30 +269,6 @@ _CANDIDATES = sa.text("""
       select count(*) as contradicted from review r
       where r.project_id = :project_id and r.trace_id = o.trace_id and r.span_id = o.span_id
         and r.evaluator = o.name and r.outcome <> o.outcome) said on true""")
-
-
-def agreement(
-    connection: Connection, project_id: int, since: dt.datetime | None = None
-) -> list[Agreement]:
-    """Each evaluator against the people who reviewed it; abstentions count for neither."""
-    return people.agreement(connection, project_id, since)
-
-
-def reviewers(
-    connection: Connection, project_id: int, trace_ids: Sequence[str]
-) -> dict[str, list[str]]:
-    """Who reviewed any part of these runs."""
-    found = connection.execute(
-        sa.text("""
-            select trace_id, reviewer from review
-            where project_id = :project_id and trace_id = any(:traces)
-            group by trace_id, reviewer order by min(at)"""),
-        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
-    )
-    names: dict[str, list[str]] = {}
-    for row in found:
-        names.setdefault(row.trace_id.hex, []).append(row.reviewer)
-    return names
 
 
 def count_by(connection: Connection, project_id: int, reviewer: str, since: dt.datetime) -> int:
