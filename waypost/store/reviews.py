@@ -271,6 +271,23 @@ _CANDIDATES = sa.text("""
         and r.evaluator = o.name and r.outcome <> o.outcome) said on true""")
 
 
+def reviewers(
+    connection: Connection, project_id: int, trace_ids: Sequence[str]
+) -> dict[str, list[str]]:
+    """Who reviewed any part of these runs."""
+    found = connection.execute(
+        sa.text("""
+            select trace_id, reviewer from review
+            where project_id = :project_id and trace_id = any(:traces)
+            group by trace_id, reviewer order by min(at)"""),
+        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
+    )
+    names: dict[str, list[str]] = {}
+    for row in found:
+        names.setdefault(row.trace_id.hex, []).append(row.reviewer)
+    return names
+
+
 def count_by(connection: Connection, project_id: int, reviewer: str, since: dt.datetime) -> int:
     """How many verdicts a person gave since then."""
     return int(
