@@ -202,6 +202,18 @@ def test_a_worker_killed_between_state_change_and_delivery_loses_nothing(
     assert messages(engine, made)[0].status == "sent"
 
 
+def test_a_message_that_one_worker_holds_is_not_sent_by_another(
+    engine: Engine, receiver: Receiver
+) -> None:
+    open_incident(engine)
+    tick(engine, NOW)
+    with engine.begin() as connection:
+        assert len(deliveries.claim(connection, now=NOW, lease=LEASE)) == 1
+    assert send_due(engine, post_to(receiver.url), NOW + LEASE / 2).sent == 0
+    assert receiver.got == []
+    assert send_due(engine, post_to(receiver.url), NOW + LEASE * 2).sent == 1
+
+
 _KILLED = """
 import datetime as dt, os, signal, sys
 from evaluators.alerts import engine, outbox
