@@ -149,26 +149,31 @@ def test_only_one_process_counts_at_a_time(engine: Engine) -> None:
         assert not feed.is_ours(other)
 
 
-def test_who_counts_and_who_settles_never_wait_in_a_circle(engine: Engine) -> None:
+@pytest.mark.parametrize("who", ["counts", "settles"])
+def test_who_counts_and_who_settles_never_wait_in_a_circle(engine: Engine, who: str) -> None:
     runs_there = [Planted(f"run {n}", NOW, EU, {"safe": verdict_of(True)}) for n in range(20)]
     ensure_days(engine, [NOW.date()])
     with engine.begin() as connection:
         plant(connection, runs_there)
-    first, *_, last = sorted(r.trace for r in runs_there)
-    counted: list[int] = []
+    ordered = sorted(r.trace for r in runs_there)
+    done: list[str] = []
 
-    def count() -> None:
+    def other() -> None:
         with engine.begin() as connection:
-            counted.append(len(count_all(connection)))
+            if who == "counts":
+                count_all(connection)
+            else:
+                traces.lock(connection, 1, reversed(ordered))
+            done.append(who)
 
-    counter = threading.Thread(target=count)
+    thread = threading.Thread(target=other)
     with engine.begin() as settling:
-        traces.lock(settling, 1, [first])
-        counter.start()
+        traces.lock(settling, 1, ordered[:1])
+        thread.start()
         wait_until_blocked(engine)
-        traces.lock(settling, 1, [last])
-    counter.join()
-    assert counted == [20]
+        traces.lock(settling, 1, ordered[-1:])
+    thread.join()
+    assert done == [who]
 
 
 def wait_until_blocked(engine: Engine) -> None:
