@@ -111,10 +111,11 @@ def set_verb(
     name: str,
     values: tuple[str, ...],
 ) -> None:
-    """Set KEY=VALUE for an evaluator, a judge or a policy of one project.
+    """Set KEY=VALUE … for one project.
 
-    Values are TOML, as in `sampling=0.1` or `parameters.threshold=0.4`; a bare word is a text.
-    They join what the project sets already and win over the file. Workers follow within seconds.
+    NAME is an evaluator, a judge or a policy. Values are TOML, as in `sampling=0.1` or
+    `parameters.threshold=0.4`; a bare word is a text. They join what the project sets already and
+    win over the file. Workers follow within seconds.
     """
     from evaluators.alerts.watch import read
 
