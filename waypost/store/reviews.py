@@ -196,7 +196,7 @@ def candidates(
     *,
     reviewer: str,
     evaluators: Sequence[str] | None = None,
-    most: int = 250,
+    most: int = 150,
 ) -> list[Candidate]:
     """The newest verdicts of judges that this person has not reviewed, failed ones first.
 
