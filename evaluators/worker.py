@@ -191,6 +191,7 @@ class Worker:
         verdicts = verdicts_of(connection, project.id, [found], outside=False)
         if scores.write(connection, project.id, verdicts):
             feed.note(connection, project.id, {v.trace_id for v in verdicts})
+        self.desk.memory.forget(found.loaded.run.id)
         if self.ask is not None:
             self.ask(connection, project, [found])
 
