@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ class Running:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     @property
     def memory(self) -> int:
@@ -114,6 +114,18 @@ def collector(url: str, data: Path, **settings: str) -> Iterator[Running]:
     finally:
         if running.process is not None and running.process.poll() is None:
             running.stop()
+
+
+def answered(ask: Callable[[], httpx.Response], seconds: float = 60) -> httpx.Response:
+    """The first answer of a server that may still be starting."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except httpx.HTTPError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def batch(first: int, count: int, *, size: int = 0) -> bytes:

@@ -86,7 +86,7 @@ class Senders:
             time.sleep(0.02)
 
 
-def wait_for(url: str, wanted: set[int], seconds: float = 20) -> list[int]:
+def wait_for(url: str, wanted: set[int], seconds: float = 60) -> list[int]:
     end = time.monotonic() + seconds
     found: list[int] = []
     while time.monotonic() < end:
@@ -142,7 +142,8 @@ def test_an_unchanged_sdk_loses_nothing_while_postgres_is_away(
 ) -> None:
     with collector(postgres.url, tmp_path) as running:
         provider = TracerProvider()
-        exporter = OTLPSpanExporter(endpoint=running.address + "/v1/traces")
+        # Ten seconds by default, and a busy machine may take as long to start a collector.
+        exporter = OTLPSpanExporter(endpoint=running.address + "/v1/traces", timeout=60)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=100))
         tracer = provider.get_tracer("test")
         sent = set()
@@ -157,6 +158,7 @@ def test_an_unchanged_sdk_loses_nothing_while_postgres_is_away(
             with tracer.start_as_current_span("work") as span:
                 sent.add(span.get_span_context().span_id)
             time.sleep(0.05)
+        running.wait_until()
         provider.shutdown()
         signed = {i - (1 << 64) if i >= 1 << 63 else i for i in sent}
         found = wait_for(postgres.url, signed)

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from collector.packing import Parcel
 from collector.spool import Spool
-from tests.collector.process import EXPORT, Running, batch, collector, free_port, stored
+from tests.collector.process import EXPORT, Running, answered, batch, collector, free_port, stored
 from waypost.errors import DiskFull
 
 
@@ -64,15 +64,10 @@ def test_tls_is_spoken_on_both_ports_and_renewed_from_its_files(
     try:
         context = ssl.create_default_context(cafile=certificate)
         url = f"https://127.0.0.1:{running.http}/v1/traces"
-        for _ in range(100):
-            try:
-                answer = httpx.post(
-                    url, content=batch(0, 1), verify=context,
-                    headers={"content-type": "application/x-protobuf"},
-                )  # fmt: skip
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        kind = {"content-type": "application/x-protobuf"}
+        answer = answered(
+            lambda: httpx.post(url, content=batch(0, 1), verify=context, headers=kind)
+        )
         assert answer.status_code == 200
         credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
         with grpc.secure_channel(f"127.0.0.1:{running.grpc}", credentials) as channel:
@@ -93,12 +88,7 @@ def test_a_key_is_required_on_any_address_but_loopback(database: str, tmp_path: 
     running = Running(database, tmp_path, {"WAYPOST_HOST": "127.0.0.2"}).start()
     try:
         url = f"http://127.0.0.2:{running.http}/v1/traces"
-        for _ in range(100):
-            try:
-                answer = httpx.post(url, content=b"")
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        answer = answered(lambda: httpx.post(url, content=b""))
     finally:
         running.stop()
     assert answer.status_code == 401
@@ -136,7 +126,7 @@ def test_two_collectors_cannot_take_one_port(database: str, tmp_path: Path) -> N
     with collector(database, tmp_path) as running:
         second = Running(database, tmp_path, http=running.http, grpc=free_port()).start()
         assert second.process is not None
-        assert second.process.wait(20) == 1
+        assert second.process.wait(60) == 1
         assert running.post(batch(0, 1)).status_code == 200
 
 
