@@ -11,9 +11,12 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from tests.postgres15 import Debian15
+from tests.receiver import receiver
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
+
+__all__ = ["receiver"]  # a fixture
 
 _NEEDS_STORE = {"servers", "postgres", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}

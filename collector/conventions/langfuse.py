@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from collector.convention import Convention
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.kinds import set_kind
@@ -40,10 +40,7 @@ def _read(draft: Draft) -> None:
     if kind is Kind.LLM:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
-        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
-        draft.put("call_id", draft.text(_META + "tool_call_id"))
-        read_arguments(draft, _INPUT)
-        read_result(draft, _OUTPUT)
+        read_tool(draft, _META + "tool_call_id", _INPUT, _OUTPUT)
     elif kind is Kind.RETRIEVAL:
         draft.payload("query", _INPUT, query_of)
         draft.payload("documents", _OUTPUT, documents_of)

@@ -1,7 +1,7 @@
 """MLflow's own span attributes; every value is JSON text."""
 
 from collector.convention import Convention
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.kinds import kind_of_word, set_kind
@@ -28,10 +28,7 @@ def _read(draft: Draft) -> None:
     if kind is Kind.LLM:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
-        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
-        draft.put("call_id", draft.text("tool_call_id"))
-        read_arguments(draft, _IN)
-        read_result(draft, _OUT)
+        read_tool(draft, "tool_call_id", _IN, _OUT)
     elif kind is Kind.RETRIEVAL:
         draft.payload("query", _IN, query_of)
         draft.payload("documents", _OUT, documents_of)

@@ -3,7 +3,7 @@
 import orjson
 
 from collector.convention import Convention
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import objects_of, read_messages, take_list
@@ -31,10 +31,7 @@ def _read(draft: Draft) -> None:
     if kind is Kind.LLM:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
-        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
-        draft.put("call_id", draft.text("gen_ai.tool.call.id"))
-        read_arguments(draft, _IN)
-        read_result(draft, _OUT)
+        read_tool(draft, "gen_ai.tool.call.id", _IN, _OUT)
     elif kind is Kind.RETRIEVAL:
         _read_retrieval(draft)
     elif kind is Kind.AGENT:

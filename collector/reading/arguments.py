@@ -55,6 +55,14 @@ def read_result(draft: Draft, name: str) -> None:
     draft.payload("result", name, lambda value: set_result(draft, value))
 
 
+def read_tool(draft: Draft, call_id: str, given: str, got: str) -> None:
+    """A tool call from its usual attributes: the name, the call's id, what went in and came out."""
+    draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
+    draft.put("call_id", draft.text(call_id))
+    read_arguments(draft, given)
+    read_result(draft, got)
+
+
 def set_result(draft: Draft, value: Json) -> Json:
     found = unwrap(value)
     if found.failed:

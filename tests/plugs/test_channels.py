@@ -4,13 +4,12 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from evaluators.alerts.channel import Notice, Target, find_channels
+from tests.receiver import Receiver
 from waypost.errors import ChannelFailed
 from waypost.outgoing import Outgoing
 
@@ -36,45 +35,6 @@ NOTICE = Notice("waypost-7-1-opened", "waypost-incident-7", "opened", MESSAGE)
 ENDED = {"status": "resolved", "resolved_at": "2026-11-20T15:00:00+00:00"}
 OVER = Notice("waypost-7-2-resolved", "waypost-incident-7", "resolved", {**MESSAGE, **ENDED})
 STATUSES = ((500, False), (503, False), (429, False), (400, True), (404, True), (410, True))
-
-
-class Receiver(ThreadingHTTPServer):
-    """An HTTP receiver on loopback that answers with one status and keeps what it got."""
-
-    status = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.got: list[tuple[str, dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.got.append((self.path, dict(self.headers), body))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def target_of(name: str, receiver: Receiver) -> Target:

@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from evaluators.alerts.message import compose
 from evaluators.alerts.outbox import GIVE_UP, LEASE, Post, send_due, wait
 from evaluators.alerts.rules import Rule
 from tests.planted import Planted, plant, verdict_of
-from tests.plugs.test_channels import Receiver
+from tests.receiver import Receiver
 from waypost.cusum import FIELDS
 from waypost.outgoing import Outgoing
 from waypost.store import alerts, deliveries, incidents
@@ -31,18 +30,6 @@ from waypost.store.partitions import ensure_days
 NOW = dt.datetime(2026, 11, 20, 14, 41, tzinfo=dt.UTC)
 ROOT = Path(__file__).resolve().parent.parent.parent
 BODY = {"name": "safe", "evaluator": "safe", "by": ["region"], "channels": ["hook"]}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def post_to(url: str) -> Post:

@@ -2,17 +2,14 @@
 
 import datetime as dt
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tests.conftest import run_waypost
 from tests.planted import Planted, count_all, plant, verdict_of
-from tests.plugs.test_channels import Receiver
+from tests.receiver import Receiver
 from waypost.store import alerts
 from waypost.store.audit import Actor
 from waypost.store.partitions import ensure_days
@@ -28,18 +25,6 @@ evaluator = "grounded"
 by = ["region"]
 channels = ["hook"]
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def seeded(engine: Engine) -> None:
