@@ -12,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from benchmarks.store import text
 
 SECOND = 10**9
+_REQUEST_BYTES = 8 << 20  # long histories make large spans; receivers take 16 MiB at once, or less
 Value = str | int | float
 
 
@@ -133,8 +134,15 @@ def requests(
     made = [list(run(f"{prefix}-{n}", turns, start=start + n * SECOND)) for n in range(runs)]
     longest = max(len(r) for r in made)
     spans = [r[i] for i in range(longest) for r in made if i < len(r)]
-    for first in range(0, len(spans), batch):
-        part = spans[first : first + batch]
+    part: list[Span] = []
+    size = 0
+    for span in spans:
+        part.append(span)
+        size += span.ByteSize()
+        if len(part) == batch or size > _REQUEST_BYTES:
+            yield _request(part).SerializeToString(), len(part)
+            part, size = [], 0
+    if part:
         yield _request(part).SerializeToString(), len(part)
 
 
