@@ -22,7 +22,6 @@ from waypost.redact import Counts, Redactor, merge_counts
 T = TypeVar("T")
 _MEMO: Final = 20_000
 _SHORT: Final = 256
-_LONG_KEY: Final = 64
 _DEFINITION: Final = 16_384
 _DEFINITIONS: Final = 500
 _HELD: Final = 16 << 20
@@ -38,8 +37,8 @@ _TEXTS: Final = (
 )
 _VALUES: Final = ("arguments", "result")
 _MAPPINGS: Final = ("params", "attributes", "origin", "resource", "cohort")
-# What a part holds beside its content: types, names and ids, none of which a person wrote.
-_PLAIN_NAMES: Final = frozenset({"type", "id", "name", "modality", "mime_type", "file_id"})
+# What a part holds beside its content: types and ids, none of which a person wrote.
+_PLAIN_NAMES: Final = frozenset({"type", "id", "modality", "mime_type"})
 _IDS: Final = ("session", "user")
 
 
@@ -171,9 +170,9 @@ class Masker:
             masked = self._entry(name, item, counts)
             if masked is not item:
                 changed[name] = masked
-            elif len(name) > _LONG_KEY:
+            if self._text(name, {}) is not name:
                 renamed = True
-            elif type(item) is str and len(item) <= _SHORT:
+            elif masked is item and type(item) is str and len(item) <= _SHORT:
                 if len(clean) >= _MEMO:
                     clean.clear()
                 clean.add(pair)
@@ -181,25 +180,21 @@ class Masker:
         return self._renamed(whole, counts) if renamed else whole
 
     def _renamed(self, value: Mapping[str, Json], counts: Counts) -> Mapping[str, Json]:
-        """Long keys may be texts in disguise."""
-        return {self._text(k, counts) if len(k) > _LONG_KEY else k: v for k, v in value.items()}
+        """Names may be texts in disguise."""
+        return {self._text(k, counts): v for k, v in value.items()}
 
     def _entry(self, name: str, item: Json, counts: Counts) -> Json:
         secret = self._keys.get(name)
         if secret is None:
             if len(self._keys) >= _MEMO:
                 self._keys.clear()
-            secret = self._keys[name] = self._redactor.is_secret_name(name) or "@" in name
+            secret = self._keys[name] = self._redactor.is_secret_name(name)
         if secret:
             found: dict[str, Json] = self._value({name: item}, counts)
             return next(iter(found.values()))
         if isinstance(item, str):
             return self._text(item, counts)
-        if (
-            item is None
-            or isinstance(item, float)
-            or (isinstance(item, int) and -_CARD < item < _CARD)
-        ):
+        if item is None or (isinstance(item, int | float) and -_CARD < item < _CARD):
             return item
         masked: Json = self._value(item, counts)
         return masked
@@ -253,7 +248,10 @@ class Masker:
     def _documents(self, documents: tuple[Document, ...], counts: Counts) -> tuple[Document, ...]:
         found = tuple(
             Document(
-                self._value(d.content, counts), d.id, d.score, self._mapping(d.metadata, counts)
+                self._value(d.content, counts),
+                d.id and self._text(d.id, counts),
+                d.score,
+                self._mapping(d.metadata, counts),
             )
             for d in documents
         )

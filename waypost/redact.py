@@ -76,9 +76,14 @@ class Redactor:
         if isinstance(value, list | tuple):
             clean = [self._walk(item, counts, nested, depth - 1) for item in value]
             return value if all(map(_is, clean, value)) else clean
-        if isinstance(value, int) and value > 10**11 and _is_card(str(value)):
-            return self._replace(counts, "CARD", str(value))
+        if isinstance(value, int | float) and 10**11 < value < 10**19:
+            return self._number(value, counts)
         return value
+
+    def _number(self, value: float, counts: Counts) -> Json:
+        """A card as a number; JSON from protobuf's Struct knows floats only."""
+        digits = str(int(value))
+        return self._replace(counts, "CARD", digits) if _is_card(digits) else value
 
     def _mapping(self, value: dict[str, Json], counts: Counts, nested: int, depth: int) -> Json:
         clean: dict[str, Json] = {}

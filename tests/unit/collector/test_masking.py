@@ -31,11 +31,28 @@ def reading(**attributes: Json) -> Reading:
     return Reader().read(span)
 
 
-def test_a_number_that_equals_a_harmless_one_is_masked_all_the_same() -> None:
+def test_a_card_is_masked_as_a_whole_number_and_as_a_float() -> None:
     card = 4_111_111_111_111_111
-    seen = masker()
-    seen.reading(reading(number=float(card)))
-    assert seen.reading(reading(number=card)).step.attributes["number"] == "[CARD]"
+    found = reading(whole=card, real=float(card), listed=[float(card)], harmless=float("inf"))
+    masked = masker().reading(found).step.attributes
+    assert {**masked} == {
+        "whole": "[CARD]", "real": "[CARD]", "listed": ["[CARD]"], "harmless": float("inf"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [MAIL, f"of {MAIL}", KEY, f"{'a' * 70} {MAIL}"])
+def test_names_of_attributes_are_masked_whatever_they_hold(name: str) -> None:
+    masked = masker().reading(reading(**{name: f"mail {MAIL}", "other": "x"})).step
+    again = masker().reading(reading(**{name: "x", "other": "x"})).step
+    assert MAIL not in repr(masked) + repr(again)
+    assert KEY not in repr(masked) + repr(again)
+    assert masked.attributes["other"] == "x"
+
+
+def test_who_speaks_and_which_document_it_was_are_masked() -> None:
+    message = Message("user", ({"type": "text", "content": "hi", "name": MAIL},), {"name": MAIL})
+    step = reading().step.replace(input=(message,), documents=(Document("x", f"of {MAIL}"),))
+    assert MAIL not in repr(masker().reading(Reading(step)))
 
 
 def test_a_planted_secret_is_gone_from_every_field() -> None:
