@@ -95,7 +95,9 @@ class Door:
             return self._good(secret, address, *keys.SCOPES)
 
     def _good(self, secret: str, address: str, *scopes: str) -> Key:
-        self._check_address(address)
+        before = self._keys.get(keys.hashed(secret))
+        if before is None or before.key is None:  # a key that was good is no guess
+            self._check_address(address)
         key, now = self._key(secret), dt.datetime.now(dt.UTC)
         if key is None or not any(key.holds(scope, now) for scope in scopes):
             self._note_wrong(address)

@@ -12,6 +12,7 @@ from waypost.errors import BadSetting, DiskFull, StoreAway, TookTooLong
 
 __all__ = ["Connection", "Engine", "connect", "has_returning_old", "plainly", "server_version"]
 _OLDEST = 15
+_TOO_MUCH = "54"  # the class of SQLSTATEs for limits of the program
 
 
 def connect(url: str, *, pool_size: int = 5, application: str = "waypost") -> Engine:
@@ -70,8 +71,14 @@ def _known(error: DBAPIError) -> StoreAway | DiskFull | TookTooLong | None:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the store was in the way (away, full, locked), so that trying again may do."""
-    return isinstance(error, StoreAway | DiskFull | OperationalError)
+    """Whether the store was in the way (away, full, locked), so that trying again may do.
+
+    What exceeds one of Postgres's own limits (a label too long for an index) always will.
+    """
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, StoreAway | DiskFull | OperationalError) and not state.startswith(
+        _TOO_MUCH
+    )
 
 
 def limit_time(connection: Connection, *, seconds: int = 15) -> None:
