@@ -31,6 +31,8 @@ class Run:
         self.raw = raw
         self.last = last
         self.chain: Chain = (base.chain if base is not None else None, fresh)
+        if base is not None and not fresh:
+            self.chain = base.chain
         self.count: int = len(fresh) + (base.count if base is not None else 0)
         self.messages: tuple[Message, ...] | None = None
 

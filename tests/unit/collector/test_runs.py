@@ -52,6 +52,14 @@ def test_a_span_that_makes_no_messages_keeps_its_attributes() -> None:
     assert read(bodies, Runs()) == read(bodies, None)
 
 
+def test_a_list_that_is_sent_again_and_again_takes_no_more_memory() -> None:
+    runs, texts = Runs(), [f"{i} " + "x" * 500 for i in range(20)]
+    for number in range(1, 30):
+        found = decode_traces(a_request(history(number, texts)), runs=runs).spans[0]
+    assert isinstance(found.attributes, RunAttributes)
+    assert found.attributes.run.chain[0] is None
+
+
 def test_the_same_bytes_inside_a_text_are_not_taken_for_attributes() -> None:
     first = history(1, [f"{i} " + "x" * 500 for i in range(20)])
     raw = first.SerializeToString()
