@@ -60,10 +60,13 @@ def normal_schema(schema: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _normal(schema: Json, depth: int) -> Json:
-    if not isinstance(schema, dict):
-        return schema
+    """The same of every part: `$ref` may point into places that no keyword of schemas names."""
     if depth > DEEPEST:
         return {}
+    if isinstance(schema, list):
+        return [_normal(part, depth + 1) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
     pairs = (_normal_pair(key, value, depth + 1) for key, value in schema.items())
     return {key: value for key, value in pairs if key}
 
@@ -75,14 +78,14 @@ def _normal_pair(key: str, value: Json, depth: int) -> tuple[str, Json]:
         case "type", str():
             plain = TYPES.get(value.lower(), value)
             return ("type", plain) if plain else ("", None)
-        case (("properties" | "$defs" | "definitions"), dict()):
-            return key, {name: _normal(v, depth) for name, v in value.items()}
-        case (("items" | "additionalProperties" | "not"), _):
-            return key, _normal(value, depth)
-        case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
-            return key, [_normal(v, depth) for v in value]
-        case _:
+        case (("const" | "enum"), _) if "pattern" not in repr(value):
             return key, value
+        case "patternProperties", dict():
+            return key, {p: _normal(v, depth) for p, v in value.items() if not _is_slow(p)}
+        case (("properties" | "$defs" | "definitions" | "dependentSchemas"), dict()):
+            return key, {name: _normal(v, depth) for name, v in value.items()}
+        case _:
+            return key, _normal(value, depth)
 
 
 def _is_slow(pattern: Json) -> bool:
