@@ -81,12 +81,20 @@ class Config:
 
 
 OFF_UNLESS_SET = frozenset({"is_compliant", "sycophancy"})
+MOST_REPEATS = 100
 
 
 def parse_config(body: Mapping[str, Any], evaluators: Mapping[str, Evaluator]) -> Config:
     """The configuration in parsed TOML, checked against the evaluators; BadSetting says what is
     off. Tables that belong to others are left to them.
     """
+    try:
+        return _parsed(body, evaluators)
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadSetting(f"A table has a value of the wrong type or size: {error}.") from error
+
+
+def _parsed(body: Mapping[str, Any], evaluators: Mapping[str, Evaluator]) -> Config:
     policies = {
         name: _policy(name, table) for name, table in _table(body, "policies", "policies").items()
     }
@@ -267,6 +275,8 @@ def _judge(name: str, table: Any, policies: Mapping[str, Policy]) -> JudgeTask:
     if target not in ("step", "trajectory"):
         raise BadSetting(f"{where}.target = {target!r} must be step or trajectory.")
     rubric, repeat = values.pop("rubric", ""), values.pop("repeat", 1)
+    if not 1 <= repeat <= MOST_REPEATS:
+        raise BadSetting(f"{where}.repeat = {repeat} must lie between 1 and {MOST_REPEATS}.")
     return JudgeTask(name, rubric, target, policy, repeat, Assignment(name, **_conditions(values)))
 
 

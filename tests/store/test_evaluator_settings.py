@@ -46,6 +46,11 @@ def test_a_project_wins_key_by_key_and_inherits_the_rest() -> None:
     assert "retry_storm" in joined["evaluators"]
 
 
+def test_parameters_that_are_no_table_are_left_to_the_check() -> None:
+    joined = evaluator_settings.laid_over(FILE, {"evaluators": {"loop": {"parameters": [1]}}})
+    assert joined["evaluators"]["loop"]["parameters"] == [1]
+
+
 def test_what_cannot_be_carried_out_is_refused_and_not_kept(engine: Engine) -> None:
     for name, table in (
         ("loop", {"sampling": 3}),

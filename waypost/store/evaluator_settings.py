@@ -65,8 +65,9 @@ def _joined(part: str, file: Table | None, own: Table | None) -> Table:
     if file is None or own is None or part == "policies":
         return own if own is not None else file or {}
     joined = {**file, **own}
-    if "parameters" in file and "parameters" in own:
-        joined["parameters"] = {**file["parameters"], **own["parameters"]}
+    wide, narrow = file.get("parameters"), own.get("parameters")
+    if isinstance(wide, Mapping) and isinstance(narrow, Mapping):
+        joined["parameters"] = {**wide, **narrow}
     return joined
 
 

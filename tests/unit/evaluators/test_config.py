@@ -114,6 +114,24 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"evaluators": {"loop": {"sampling": 10**400}}},
+        {"evaluators": {"loop": {"tools": [{}]}}},
+        {"judges": {"j": {"repeat": 10**9}}},
+        {"judges": {"j": {"repeat": 0}}},
+        *(
+            {"policies": {"p": {"rules": [{"id": "a", "kind": "confirm", "when": when}]}}}
+            for when in ("x{99999999999}", "(" * 2000 + ")" * 2000)
+        ),
+    ],
+)
+def test_values_no_table_can_mean_are_refused_like_all_others(body: dict[str, object]) -> None:
+    with pytest.raises(BadSetting):
+        parse_config(body, EVALUATORS)
+
+
 def test_the_sample_is_the_same_everywhere_and_about_as_large_as_asked() -> None:
     drawn = [is_sampled(f"run{n}", "loop", 0.3) for n in range(2000)]
     assert drawn == [is_sampled(f"run{n}", "loop", 0.3) for n in range(2000)]
