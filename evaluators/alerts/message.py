@@ -52,13 +52,18 @@ def compose(
     base = _facts(connection, rule, incident)
     base |= {} if told is None else as_json(told)
     base["links"] = _links(rule, told, base, public_url)
-    base["title"] = title(rule, incident)
-    lines = _lines(rule, incident, told, now)
+    base["title"] = _line(title(rule, incident))
+    lines = [_line(text) for text in _lines(rule, incident, told, now)]
     if brief:
         lines.append("The rest could not be put together; the dashboard shows it.")
     base["body"] = "\n".join(lines)
     base["text"] = "\n".join([base["title"], *lines, *_ends(rule, base)])
     return base
+
+
+def _line(text: str) -> str:
+    """No value that a trace brought begins a line of its own, or turns the direction of one."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _facts(connection: Connection, rule: Rule, incident: Incident) -> Message:
