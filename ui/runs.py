@@ -130,9 +130,9 @@ class Runs:
             known = self._known(key)
             if stamp is None or (known is not None and known.stamp == stamp):
                 return known if stamp else None
-            if not parts.is_long(connection, project_id, trace_id):
-                return self.open(project_id, trace_id)
-            return self._part(connection, key, stamp, (first, last or first))
+            if parts.is_long(connection, project_id, trace_id):
+                return self._part(connection, key, stamp, (first, last or first))
+        return self.open(project_id, trace_id)
 
     def _part(
         self, connection: Connection, key: _Key, stamp: str, asked: tuple[int | None, int | None]
@@ -202,7 +202,7 @@ def _load_part(
     declared = projects.get(connection, project_id).cohort_keys
     middle = None if asked[0] is None else (asked[0] + (asked[1] or asked[0])) // 2
     part = parts.around(connection, project_id, trace_id, middle, cohort_keys=declared)
-    if part is None:
+    if part is None or not part.run.steps:
         return None
     ends = [_at(step.started_at) for step in (part.run.steps[0], part.run.steps[-1])]
     said = scores.of_trace(connection, project_id, part.run.traces, ends[0], ends[1] + _TICK)
