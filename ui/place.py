@@ -52,10 +52,10 @@ def get(name: str, default: str = "") -> str:
     return str(st.query_params.get(name, default))
 
 
-def number(name: str) -> int | None:
+def number(name: str, digits: int = 9) -> int | None:
     """A whole number of the address; None when there is none or it is something else."""
     text = get(name)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 
 def put(**values: str | None) -> None:
@@ -74,7 +74,7 @@ def window_name() -> str:
 
 def until() -> dt.datetime | None:
     """The end of the window when the address fixes it, as messages about the past do."""
-    seconds = number("until")
+    seconds = number("until", digits=10)
     return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 

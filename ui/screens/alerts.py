@@ -192,7 +192,7 @@ def _rules(here: Place, rules: Sequence[StoredRule]) -> None:
         alt="Alert rules",
     )  # fmt: skip
     rows = picked["selection"]["rows"] if picked else []
-    if rows and rows[0] < len(rows) + len(rules) and frame.reader().role.includes(Role.ADMIN):
+    if rows and rows[0] < len(rules) and frame.reader().role.includes(Role.ADMIN):
         _change_rule(here, rules[rows[0]])
 
 

@@ -189,3 +189,15 @@ def test_a_cell_of_the_address_is_explained(engine: Engine) -> None:
     assert "Groundedness in v15 · claude-haiku-4-5 · eu" in said
     assert "failed (interval" in said
     assert "first bad step is mostly step" in said
+
+
+def test_a_selection_that_outlives_the_last_rule_chooses_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name in ("first", "last"):
+            alerts.save(connection, 1, {**RULE, "name": name}, by=BY)
+    page = open_screen("alerts")
+    page.session_state["rules"] = {"selection": {"rows": [1], "columns": []}}
+    with engine.begin() as connection:
+        alerts.remove(connection, 1, "last", by=BY)
+    st.cache_data.clear()
+    assert not page.run().exception

@@ -172,3 +172,11 @@ def test_a_page_of_runs_leads_to_older_ones(engine: Engine) -> None:
     next(b for b in page.button if b.label.startswith("Older")).click().run()
     assert not newest & set(listed(page))
     assert "older runs" in texts(page)
+
+
+def test_a_window_that_the_address_fixes_shows_the_past(engine: Engine) -> None:
+    put(engine, recent(2, "now"))
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    page = open_screen("traces", until=str(int(past.timestamp())))
+    assert f"to {past:%d %b %H:%M} UTC" in texts(page)
+    assert LIST not in page.session_state
