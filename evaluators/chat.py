@@ -6,7 +6,9 @@ from typing import Any
 from genai_prices import Usage, calc_price
 from langchain.chat_models import init_chat_model
 
+from evaluators.chores import first_line
 from evaluators.judge import Answer, JudgeFailed
+from waypost.errors import BadSetting
 from waypost.settings import Settings
 from waypost.store.judges import Spent
 
@@ -15,7 +17,10 @@ UNKNOWN_PRICE = 5e-6
 
 
 class ChatModel:
-    """A judge's chat model behind `init_chat_model`; any OpenAI-compatible base URL will do."""
+    """A judge's chat model behind `init_chat_model`; any OpenAI-compatible base URL will do.
+
+    BadSetting when its provider, package or key is not there.
+    """
 
     def __init__(
         self, settings: Settings, *, timeout: float = TIMEOUT_SECONDS, streaming: bool = False
@@ -32,7 +37,12 @@ class ChatModel:
         if provider or settings.judge_base_url:
             options["model_provider"] = provider or "openai"
         self._provider = provider or "openai"
-        self._model = init_chat_model(model, **options)
+        try:
+            self._model = init_chat_model(model, **options)
+        except Exception as error:  # every provider has errors of its own
+            raise BadSetting(
+                f"The judge model {self.name!r} cannot be used: {first_line(error)}"
+            ) from error
 
     def ask(self, system: str, content: str, schema: Mapping[str, Any]) -> Answer:
         """One call. JudgeFailed on a refusal or no JSON; the provider's own errors pass through."""

@@ -17,6 +17,7 @@ from evaluators.outbox import Outbox
 from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
+from waypost.errors import BadSetting
 from waypost.settings import Settings
 from waypost.store import evaluator_settings, projects
 from waypost.store.engine import Engine, plainly
@@ -25,6 +26,7 @@ from waypost.store.opened import store
 Loop = Callable[[threading.Event], None]
 STOP_SECONDS = 10.0
 NO_JUDGE = "no judge model is set: WAYPOST_JUDGE_MODEL names one"
+log = logging.getLogger("waypost.worker")
 
 
 def build_plans(settings: Settings) -> Plans:
@@ -43,13 +45,23 @@ def show_file(engine: Engine, plans: Plans) -> None:
 
 
 def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
-    """Whoever asks model judges; None without a judge model."""
+    """Whoever asks model judges; None without a judge model, BadSetting for one of no use."""
     if not settings.judge_model:
         return None
     # LangChain takes longer to import than the rest of a worker, and most workers need none.
     from evaluators.chat import ChatModel
 
     return Clerk(engine, desk, ChatModel(settings), Budget(settings.judge_budget_usd))
+
+
+def find_clerk(settings: Settings, engine: Engine, desk: Desk) -> tuple[Clerk | None, str]:
+    """Whoever asks model judges, or why nobody does: local evaluators go on without."""
+    try:
+        clerk = build_clerk(settings, engine, desk)
+    except BadSetting as error:
+        log.warning("%s", error)
+        return None, str(error)
+    return clerk, "" if clerk else NO_JUDGE
 
 
 def spare_garbage() -> None:
@@ -72,7 +84,7 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         plans = build_plans(settings)
         show_file(engine, plans)
         desk = Desk(plans)
-        clerk = build_clerk(settings, engine, desk)
+        clerk, vacant = find_clerk(settings, engine, desk)
         outbox = Outbox(settings.scores_endpoint) if settings.scores_endpoint else None
         worker = Worker(
             engine,
@@ -80,7 +92,7 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
             tell=outbox.tell if outbox else None,
             ask=clerk.ask if clerk else None,
         )
-        paused = clerk.paused if clerk else lambda: NO_JUDGE
+        paused = clerk.paused if clerk else lambda: vacant
         health = Chore("health", LOOK_SECONDS, lambda: look_at_all(engine, plans, paused=paused()))
         # A slow receiver holds up no alarm, and the night's cleaning neither.
         groups = [[*store_chores(engine), health], *([c] for c in alert_chores(engine, settings))]

@@ -20,6 +20,7 @@ LONGEST_FUNCTION, LONGEST_FILE = 60, 600
 CATCHERS = {
     "tracer/shield.py",
     "evaluators/worker.py",
+    "evaluators/chat.py",
     "evaluators/chores.py",
     "evaluators/alerts/apart.py",
     "collector/buffer.py",

@@ -4,6 +4,7 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
@@ -12,6 +13,7 @@ from evaluators.clerk import Budget, Clerk
 from evaluators.desk import Desk
 from evaluators.health import look_at_all
 from evaluators.project_plan import Plans
+from evaluators.run import find_clerk
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, trace_id
 from tests.unit.evaluators.openai_server import Judge, Reply, serving, verdict
@@ -144,6 +146,18 @@ def test_health_says_why_nobody_is_asked(engine: Engine) -> None:
         (found,) = health.of_evaluators(connection, 1, DAY)
     assert (found.name, found.queued) == ("groundedness_judge", 3)
     assert found.paused == made.paused()
+
+
+@pytest.mark.parametrize(("model", "says"), [("openai:m", "credentials"), ("nobody:m", "nobody")])
+def test_a_judge_that_cannot_be_built_is_said_and_ends_no_worker(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, model: str, says: str
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    found, why = find_clerk(Settings(judge_model=model), engine, Desk(Plans({}, BODY)))
+    assert found is None
+    assert why.startswith(f"The judge model '{model}' cannot be used: ")
+    assert says in why
 
 
 def test_another_worker_knows_what_was_spent(engine: Engine) -> None:
