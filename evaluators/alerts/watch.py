@@ -29,9 +29,8 @@ def alert_chores(engine: Engine, settings: Settings) -> list[Chore]:
     document = read(settings.config)
     rules = parse_all(document)
     post = Post(find_channels(), targets(document), Outgoing.of(settings.allowed_hosts))
-    if settings.config is not None:
-        with plainly():
-            keep_rules(engine, rules, settings.config)
+    with plainly():
+        keep_rules(engine, rules, settings.config)
     compose = composer(settings.public_url or f"http://{settings.host}:{settings.ui}")
     return [
         Chore("alerts", TICK_SECONDS, lambda: tick(engine, compose=compose)),
@@ -51,16 +50,20 @@ def read(path: Path | None) -> Mapping[str, Any]:
         raise BadSetting(f"{path} is not TOML: {error}.") from error
 
 
-def keep_rules(engine: Engine, rules: list[Rule], path: Path) -> None:
-    """Make the file's rules those of its projects; a project that is not there is named."""
+def keep_rules(engine: Engine, rules: list[Rule], path: Path | None) -> None:
+    """Make the file's rules those of its projects; a project that is not there is named.
+
+    Without a file, those of the last one end.
+    """
     by_project = {
         name: [r.body() for r in group]
         for name, group in groupby(sorted(rules, key=attrgetter("project")), attrgetter("project"))
     }
+    by = Actor(path.name if path else "no waypost.toml", "file")
     with engine.begin() as connection:
         known = {p.name: p.id for p in projects.every(connection)}
         for name in sorted(by_project.keys() - known.keys()):
             raise BadSetting(f"{path}: an alert rule names project {name!r}, which does not exist.")
         for name, project_id in known.items():
             bodies = by_project.get(name, [])
-            alerts.sync_file(connection, project_id, bodies, by=Actor(str(path.name), "file"))
+            alerts.sync_file(connection, project_id, bodies, by=by)

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,9 @@ from sqlalchemy.engine import Engine
 from evaluators.alerts import engine as alert_engine
 from evaluators.alerts.previews import history
 from evaluators.alerts.rules import Rule
+from evaluators.alerts.watch import alert_chores, keep_rules
 from tests.planted import Planted, plant, verdict_of
+from waypost.settings import Settings
 from waypost.store import alerts, deliveries, feed, incidents
 from waypost.store.audit import Actor
 from waypost.store.incidents import Incident
@@ -319,3 +322,13 @@ def test_what_is_not_watched_any_more_is_over_and_told_so_once(site: Site, chang
     assert site.incidents()[0].status == "resolved"
     assert [d.kind for d in site.messages()] == ["opened", "resolved"]
     assert "not watched any more" in str(site.messages()[1].message["text"])
+
+
+def test_without_a_file_the_rules_of_the_last_one_end(engine: Engine) -> None:
+    rules = [Rule("of the file", rate="errors")]
+    keep_rules(engine, rules, Path("waypost.toml"))
+    with engine.begin() as connection:
+        alerts.save(connection, 1, Rule("own", rate="errors").body(), by=Actor("ann", "test"))
+    alert_chores(engine, Settings(config=None))
+    with engine.connect() as connection:
+        assert [rule.name for rule in alerts.every(connection, 1)] == ["own"]
