@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 
 from collector.door import secret_in
-from waypost.errors import StoreAway
+from waypost.errors import StoreAway, TookTooLong
 from waypost.store import exposition, keys
 from waypost.store.engine import Engine, limit_time, plainly
 
@@ -33,7 +33,7 @@ class Rates:
                 if time.monotonic() - self._read_at >= _FRESH:
                     self._text = await asyncio.to_thread(self._read)
                     self._read_at = time.monotonic()
-        except StoreAway:
+        except (StoreAway, TookTooLong):
             return self._text
         return self._text
 

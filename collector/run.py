@@ -32,22 +32,24 @@ def serve(settings: Settings) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with database_url(settings) as url:
         engine = connect(url, application="waypost collector")
+        # Programs that read many runs at once never hold the connections that spans need.
+        rest = connect(url, application="waypost rest")
         try:
-            uvloop.run(Collector(settings, engine).run())
+            uvloop.run(Collector(settings, engine, rest).run())
         finally:
+            rest.dispose()
             engine.dispose()
 
 
 class Collector:
     """The parts of one collector, wired together."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, rest: Engine) -> None:
         self._settings = settings
-        self._engine = engine
+        self._rest = rest
         metrics = Metrics()
         spool = Spool(settings.data / "spool", settings.spool_limit)
-        needs_key = settings.require_key or not settings.on_loopback
-        door = Door(engine, metrics, needs_key=needs_key)
+        door = Door(engine, metrics, needs_key=settings.needs_key)
         self._intake = Intake(
             engine,
             door,
@@ -89,8 +91,8 @@ class Collector:
             self._receiver,
             self._health,
             cors=origins,
-            rest=api.app(self._engine, self._receiver.door, plugins=settings.plugins),
-            rates=Rates(self._engine),
+            rest=api.app(self._rest, self._receiver.door, plugins=settings.plugins),
+            rates=Rates(self._rest),
         )
         listener = make_listener(app, settings.host, settings.otlp_http)
         tasks = []

@@ -3,9 +3,10 @@
 import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from waypost.errors import DiskFull, StoreAway
-from waypost.store.engine import is_passing
+from waypost.store.engine import is_passing, plainly
 
 
 def fault(cause: Exception) -> OperationalError:
@@ -25,3 +26,8 @@ def test_what_stands_in_the_way_passes(error: Exception) -> None:
 )
 def test_what_postgres_can_never_hold_does_not_pass(error: Exception) -> None:
     assert not is_passing(error)
+
+
+def test_a_pool_that_is_busy_for_too_long_is_a_store_that_does_not_answer() -> None:
+    with pytest.raises(StoreAway, match="busy"), plainly():
+        raise PoolTimeout("QueuePool limit of size 5 overflow 5 reached")

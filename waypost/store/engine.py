@@ -7,6 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from waypost.errors import BadSetting, DiskFull, StoreAway, TookTooLong
 
@@ -48,6 +49,8 @@ def plainly() -> Iterator[None]:
     """Turns the driver's errors into Waypost's: away, full, out of time, or as they are."""
     try:
         yield
+    except PoolTimeout as error:
+        raise StoreAway("Postgres does not answer: all connections to it are busy.") from error
     except DBAPIError as error:
         known = _known(error)
         if known is None:
