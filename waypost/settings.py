@@ -79,6 +79,11 @@ class Settings:
     def on_loopback(self) -> bool:
         return self.host in ("127.0.0.1", "::1", "localhost")
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether senders must show an API key."""
+        return self.require_key or not self.on_loopback
+
 
 def _text(values: Mapping[str, str], name: str) -> str | None:
     path = values.get(name + "_FILE")

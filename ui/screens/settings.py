@@ -1,11 +1,12 @@
 """The project: how to send runs to it, its keys, its cohorts, how long it keeps, who did what."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from ui import actions, data, frame, words
+from ui import actions, data, frame, opened, words
 from ui.place import Place
 from ui.screen import screen
 from ui.widgets import empty, text
@@ -100,7 +101,8 @@ def _make_key(here: Place, name: str, scopes: Sequence[str], days: int) -> None:
 
 def _key_table(known: Sequence[Key]) -> Key | None:
     if not known:
-        text.mute("No keys yet; on this machine none is needed to send.", key="no_keys")
+        need = "sending needs one" if opened.settings().needs_key else "none is needed to send"
+        text.mute(f"No keys yet; {need} here.", key="no_keys")
         return None
     picked: Any = st.dataframe(
         [
@@ -125,7 +127,10 @@ def _key_table(known: Sequence[Key]) -> Key | None:
 def _state(key: Key) -> str:
     if key.revoked_at is not None:
         return "✕ revoked"
-    return "good" if key.expires_at is None else f"until {key.expires_at:%Y-%m-%d}"
+    if key.expires_at is None:
+        return "good"
+    word = "until" if key.expires_at > dt.datetime.now(dt.UTC) else "✕ ended"
+    return f"{word} {key.expires_at:%Y-%m-%d}"
 
 
 def _log(entries: Sequence[Entry]) -> None:

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from socket import gethostname
+from typing import Final
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -9,30 +12,46 @@ from ui import data, frame, opened
 from ui.place import Place
 from ui.widgets import text
 from waypost.roles import Role
+from waypost.settings import Settings
 
 DEMO = "waypost_demo"
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 _LINES = """import tracer
 
-tracer.instrument(endpoint="{endpoint}")
+tracer.instrument(endpoint="{endpoint}"{key})
 # … then run your LangChain or LangGraph agent as before."""
 
 
 def first_lines() -> str:
     """The three lines that send a first trace to this installation."""
     current = opened.settings()
-    host = current.host if ":" not in current.host else f"[{current.host}]"
-    return _LINES.format(endpoint=f"http://{host}:{current.otlp_http}")
+    key = ', project_key="wp_…"' if current.needs_key else ""
+    return _LINES.format(endpoint=_over_http(current), key=key)
 
 
 def addresses() -> str:
     """Where the collector listens."""
     current = opened.settings()
-    host = current.host if ":" not in current.host else f"[{current.host}]"
-    return (
-        f"OTLP over HTTP  http://{host}:{current.otlp_http}/v1/traces\n"
-        f"OTLP over gRPC  {host}:{current.otlp_grpc}"
-    )
+    lines = [
+        f"OTLP over HTTP  {_over_http(current)}/v1/traces",
+        f"OTLP over gRPC  {_host(current)}:{current.otlp_grpc}",
+    ]
+    if current.needs_key:
+        lines.append("With the header x-api-key: wp_… (a key made under Settings)")
+    return "\n".join(lines)
+
+
+def _over_http(current: Settings) -> str:
+    scheme = "https" if current.tls_cert else "http"
+    return f"{scheme}://{_host(current)}:{current.otlp_http}"
+
+
+def _host(current: Settings) -> str:
+    """A name that other machines can send to, also where the collector listens everywhere."""
+    if current.host in _EVERYWHERE:
+        return urlsplit(current.public_url or "").hostname or gethostname()
+    return f"[{current.host}]" if ":" in current.host else current.host
 
 
 def no_runs(here: Place) -> None:

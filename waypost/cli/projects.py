@@ -21,7 +21,7 @@ from waypost.store.opened import store
 
 @click.group()
 def project() -> None:
-    """Make and list projects."""
+    """Make, list and change projects."""
 
 
 @project.command(name="list")
@@ -106,12 +106,14 @@ def key_create(
 @as_json_option
 def key_list(data: Path | None, database_url: str | None, project: str, as_json: bool) -> None:
     """List a project's keys."""
-    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+    settings = settings_of(data, database_url)
+    with store(settings) as engine, engine.connect() as connection:
         known = keys.every(connection, projects.named(connection, project).id)
     if as_json:
         print_json([asdict(k) for k in known])
         return
-    empty(known, f"Project {project} has no key; on loopback none is needed to send.")
+    need = "sending needs one" if settings.needs_key else "none is needed to send"
+    empty(known, f"Project {project} has no key; {need} here.")
     now = dt.datetime.now(dt.UTC)
     for one in known:
         state = "good" if any(one.holds(s, now) for s in one.scopes) else "ended"

@@ -201,3 +201,20 @@ def test_a_selection_that_outlives_the_last_rule_chooses_nothing(engine: Engine)
         alerts.remove(connection, 1, "last", by=BY)
     st.cache_data.clear()
     assert not page.run().exception
+
+
+def test_a_key_that_has_ended_is_not_good_until_then(engine: Engine) -> None:
+    ended = NOW - dt.timedelta(days=2)
+    with engine.begin() as connection:
+        keys.create(connection, 1, "old", by=BY, expires_at=ended)
+    assert f"✕ ended {ended:%Y-%m-%d}" in set(frames(open_screen("settings"))[0]["state"])
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"), [("yes", "sending needs one"), ("no", "none is needed to send")]
+)
+def test_a_project_without_keys_says_whether_one_is_needed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, needed: str, said: str
+) -> None:
+    monkeypatch.setenv("WAYPOST_REQUIRE_KEY", needed)
+    assert f"No keys yet; {said} here." in texts(open_screen("settings"))

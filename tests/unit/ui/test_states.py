@@ -14,6 +14,7 @@ from tests.factories import make_run, trace_id
 from tests.unit.ui.pages import open_screen, texts
 from ui import data
 from ui.screens.trace import LIST
+from ui.widgets import empty
 from waypost.errors import StoreAway
 from waypost.records import Kind, Reading, Status
 from waypost.store import cohort_values, spans
@@ -50,6 +51,18 @@ def test_an_empty_installation_says_how_to_send_a_first_run(engine: Engine) -> N
     assert "4318" in page.code[0].value
     assert "4317" in page.code[1].value
     assert page.code[2].value == "waypost demo"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_first_lines_of_an_open_installation_work_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("WAYPOST_HOST", host)
+    monkeypatch.setenv("WAYPOST_TLS_CERT", "cert.pem")
+    monkeypatch.setenv("WAYPOST_PUBLIC_URL", "https://traces.example/")
+    assert 'endpoint="https://traces.example:4318", project_key="wp_…")' in empty.first_lines()
+    assert "https://traces.example:4318/v1/traces" in empty.addresses()
+    assert "x-api-key" in empty.addresses()
 
 
 def test_the_demo_is_sent_by_a_button(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
