@@ -1,6 +1,7 @@
 """`waypost evaluate`: says what running again would take, asks for it, and shows how far it is."""
 
 import datetime as dt
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -94,9 +95,9 @@ def _agreed(found: Estimate, confirm: Callable[[str], bool] | None) -> bool:
 
 
 def _shown(pages: Iterable[Progress], runs: int) -> Progress:
-    """The last of the pages, a bar drawn on the way."""
+    """The last of the pages, a bar drawn on the way; what is printed may be read by a program."""
     last = Progress(0, 0, 0)
-    with click.progressbar(length=runs, label="Asking") as bar:
+    with click.progressbar(length=runs, label="Asking", file=sys.stderr) as bar:
         for progress in pages:
             bar.update(progress.runs - last.runs)
             last = progress

@@ -65,3 +65,9 @@ def test_a_dataset_of_nothing_is_not_made(filled: Engine, wanted: tuple[str, str
     with pytest.raises(WrongUse):
         call(filled, "dataset", "add", "none", *wanted)
     assert call(filled, "dataset", "list") == ""
+
+
+def test_evaluating_again_prints_nothing_but_json_where_json_is_asked_for(filled: Engine) -> None:
+    done = json.loads(call(filled, "evaluate", "--evaluator", "loop", "--yes", "--json"))
+    assert done["runs"] == 20
+    assert done["asked"] + done["skipped"] > 0
