@@ -2,10 +2,13 @@
 
 from collections import Counter
 
+import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.receiver import Receiver
 from waypost.demo.send import send
 from waypost.demo.situations import HAIKU, situations
+from waypost.errors import WaypostError
 
 NOW = 1_795_000_000 * 10**9
 
@@ -32,12 +35,18 @@ def test_every_way_of_failing_occurs() -> None:
     )
 
 
-def test_the_runs_go_through_the_real_tracer() -> None:
+def test_the_runs_go_through_the_real_tracer(receiver: Receiver) -> None:
     exporter = InMemorySpanExporter()
-    assert send("http://127.0.0.1:9", now=NOW, count=12, exporter=exporter) == 12
+    assert send(receiver.url, now=NOW, count=12, exporter=exporter) == 12
     spans = exporter.get_finished_spans()
     roots = {s.context.trace_id for s in spans if s.parent is None and s.context}
     assert len(roots) >= 12
     assert all(NOW - 50 * 3600 * 10**9 < (s.start_time or 0) <= NOW for s in spans)
     kinds = {(s.attributes or {}).get("agent.trajectory.kind") for s in spans}
     assert {"llm", "tool", "retrieval"} <= kinds
+
+
+def test_runs_that_a_collector_refuses_are_not_called_sent(receiver: Receiver) -> None:
+    receiver.status = 401
+    with pytest.raises(WaypostError, match="give one that may send with --key"):
+        send(receiver.url, now=NOW, count=2)

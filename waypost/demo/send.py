@@ -10,6 +10,7 @@ import tracer
 from waypost.demo.agent import Office, make_agent, make_office, run
 from waypost.demo.clock import SECOND, Clock
 from waypost.demo.situations import HOURS, Situation, situations
+from waypost.errors import WaypostError
 
 COUNT = 480
 
@@ -24,7 +25,10 @@ def send(
     step: Callable[[Situation], None] = lambda _: None,
     exporter: SpanExporter | None = None,
 ) -> int:
-    """Send `count` conversations that ended by `now` (nanoseconds); how many were sent."""
+    """Send `count` conversations that ended by `now` (nanoseconds); how many were sent.
+
+    WaypostError when they do not arrive.
+    """
     clock = Clock(now - HOURS * 3600 * SECOND)
     office = make_office(clock)
     agents = {}
@@ -43,11 +47,21 @@ def send(
                 step(situation)
                 sent += 1
                 if sent % 50 == 0:
-                    tracer.flush()
+                    _arrive(endpoint)
+            _arrive(endpoint)
         finally:
-            tracer.flush()
             tracer.uninstrument()
     return sent
+
+
+def _arrive(endpoint: str) -> None:
+    """See what was sent so far arrive; WaypostError when it does not, asked twice."""
+    arrived = tracer.flush() or tracer.flush()
+    if not arrived or tracer.stats().dropped:
+        raise WaypostError(
+            f"The collector at {endpoint} does not take the runs. "
+            "If it asks for a key, give one that may send with --key."
+        )
 
 
 def _play(agent: Any, office: Office, clock: Clock, situation: Situation, now: int) -> None:
