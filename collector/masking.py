@@ -71,6 +71,7 @@ class Masker:
             *((name, self._part) for name in ("error", "guard", "human", "memory")),
             ("documents", self._documents),
             ("links", self._links),
+            ("notes", self._notes),
         )
 
     def keyed(self, key: bytes) -> "Masker":
@@ -118,7 +119,7 @@ class Masker:
                     changes[name] = masked
         if counts:
             found = (f"redacted:{kind}={n}" for kind, n in sorted(counts.items()))
-            changes["notes"] = (*step.notes, *found)
+            changes["notes"] = (*changes.get("notes", step.notes), *found)
         return step.replace(**changes) if changes else step
 
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
@@ -262,6 +263,16 @@ class Masker:
             Link(one.trace_id, one.span_id, self._mapping(one.attributes, counts)) for one in links
         )
         return links if found == links else found
+
+    def _notes(self, notes: tuple[str, ...], _: Counts) -> tuple[str, ...]:
+        """Some notes name an attribute, which is counted where it stands."""
+        found = tuple(self._note(note) for note in notes)
+        return notes if found == notes else found
+
+    def _note(self, note: str) -> str:
+        what, _, named = note.partition(":")
+        name, equals, size = named.rpartition("=") if "=" in named else (named, "", "")
+        return f"{what}:{self._text(name, {})}{equals}{size}" if named else note
 
     def _part(self, part: Fault | Guard | Human | Memory, counts: Counts) -> object:
         fields = type(part).__dataclass_fields__

@@ -49,6 +49,14 @@ def test_names_of_attributes_are_masked_whatever_they_hold(name: str) -> None:
     assert masked.attributes["other"] == "x"
 
 
+def test_a_note_does_not_tell_the_name_of_an_attribute_that_is_masked() -> None:
+    notes = (f"shortened:of {MAIL}=900", f"truncated:{MAIL}", "shortened:api_key=77", "repaired=2")
+    masked = masker().reading(Reading(reading().step.replace(notes=notes))).step
+    assert masked.notes == (
+        "shortened:of [EMAIL]=900", "truncated:[EMAIL]", "shortened:api_key=77", "repaired=2",
+    )  # fmt: skip
+
+
 def test_who_speaks_and_which_document_it_was_are_masked() -> None:
     message = Message("user", ({"type": "text", "content": "hi", "name": MAIL},), {"name": MAIL})
     step = reading().step.replace(input=(message,), documents=(Document("x", f"of {MAIL}"),))
