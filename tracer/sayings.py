@@ -15,7 +15,7 @@ from waypost import names
 from waypost.errors import BadSetting
 
 Value = str | bool | int | float
-SOURCES: Final = ("human", "code", "llm")
+SOURCES: Final = ("human", "code", "model", "llm")
 _GONE: Final = range(400, 500)
 _AGAIN: Final = (408, 429)
 

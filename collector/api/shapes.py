@@ -362,7 +362,7 @@ class FeedbackIn(Shape):
     passed: bool | None = None
     explanation: LongText = ""
     version: Text = ""
-    source: Annotated[str, StringConstraints(pattern="^(human|code|model)$")] = "human"
+    source: Annotated[str, StringConstraints(pattern="^(human|code|model|llm)$")] = "human"
     by: Text | None = None
 
 

@@ -11,6 +11,7 @@ from collector.api import shapes
 from collector.api.access import By, needs, router
 from collector.api.reads import At, Maybe, Most, cursor_of, place_of, window_of
 from collector.masking import Masker
+from collector.reading.feedback import source_of, verdict
 from waypost import previews
 from waypost.errors import NotFound, WrongUse
 from waypost.records import Feedback
@@ -175,7 +176,8 @@ def give_feedback(by: By, body: shapes.FeedbackIn) -> shapes.Taken:
     given = Feedback(
         name=body.name, target=target, trace_id=body.trace_id, span_id=body.span_id,
         session=body.session, version=body.version, value=body.value, label=body.label,
-        passed=body.passed, explanation=body.explanation, source=body.source, by=body.by,
+        passed=verdict(body.label) if body.passed is None else body.passed,
+        explanation=body.explanation, source=source_of(body.source), by=body.by,
         at=time.time_ns(),
     )  # fmt: skip
     # As the collector masks: an id that is personal data joins its session as the same hash.

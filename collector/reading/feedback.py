@@ -13,7 +13,8 @@ _VERDICTS: Final[Mapping[str, bool]] = {
     "pass": True, "passed": True, "true": True, "fail": False, "failed": False, "false": False,
 }  # fmt: skip
 _SOURCES: Final[Mapping[str, str]] = {
-    "human": "human", "llm": "llm", "code": "code", "user": "human", "annotator": "human",
+    "human": "human", "llm": "model", "model": "model", "code": "code", "user": "human",
+    "annotator": "human",
 }  # fmt: skip
 _LISTS: Final = (
     ("annotations.", "annotation."), ("evaluations.", "evaluation."),
@@ -69,7 +70,7 @@ def _read_annotations(draft: Draft) -> None:
                         label=as_text(entry.get("label")),
                         passed=verdict(entry.get("label")),
                         explanation=as_text(entry.get("explanation")) or "",
-                        source=_source(entry.get("annotator_kind")),
+                        source=source_of(entry.get("annotator_kind")),
                         by=as_text(entry.get("identifier")),
                         at=span.ended_at or span.started_at,
                     )
@@ -103,7 +104,7 @@ def _of_event(
         label=label,
         passed=verdict(label),
         explanation=as_text(attributes.get("gen_ai.evaluation.explanation")) or "",
-        source=_source(attributes.get("gen_ai.evaluation.source")),
+        source=source_of(attributes.get("gen_ai.evaluation.source")),
         by=as_text(attributes.get("gen_ai.evaluation.by")),
         at=at,
         error=as_text(attributes.get("error.type")),
@@ -117,5 +118,6 @@ def verdict(label: Json) -> bool | None:
     return _VERDICTS.get(label.strip().lower()) if isinstance(label, str) else None
 
 
-def _source(value: Json) -> str:
+def source_of(value: Json) -> str:
+    """Who judged: human, code or model, by whichever word the sender has for it."""
     return _SOURCES.get(value.lower(), "code") if isinstance(value, str) else "code"

@@ -314,6 +314,15 @@ def test_feedback_is_stored_masked(api: Api) -> None:
     assert "EMAIL" in kept
 
 
+def test_a_label_is_a_verdict_and_both_words_for_a_model_are_one(api: Api) -> None:
+    for source in ("llm", "model"):
+        body = {"name": "thumbs", "trace_id": api.trace, "label": "fail", "source": source}
+        assert api.send("POST", "/feedback", "write", body).status_code == 202
+    with api.engine.connect() as connection:
+        kept = connection.execute(sa.text("select detail from feedback")).scalars().all()
+    assert [(one["passed"], one["source"]) for one in kept] == [(False, "model")] * 2
+
+
 def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
     answer = api.send("POST", "/feedback", "write", {"name": "x" * (LIMIT + 1)})
     assert answer.status_code == 413

@@ -380,6 +380,13 @@ def test_an_evaluator_span_carries_feedback_for_its_one_link() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["LLM", "llm", "model"])
+def test_both_words_for_a_model_that_judges_are_one(word: str) -> None:
+    told = {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.source": word}
+    record = LogRecord("gen_ai.evaluation.result", "1" * 32, "2" * 16, 5, attributes=told)
+    assert [f.source for f in read_log(record).feedback] == ["model"]
+
+
 def test_a_log_of_the_new_kind_keeps_its_messages_in_order() -> None:
     messages: list[Json] = [
         {"role": "user", "parts": [{"type": "text", "content": t}]} for t in "aab"

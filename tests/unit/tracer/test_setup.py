@@ -206,6 +206,12 @@ def test_wrong_feedback_is_refused_in_a_sentence(wrong: dict[str, Any], message:
         record_of(**{"trajectory": ID, "name": "thumbs", **wrong})
 
 
+@pytest.mark.parametrize("source", ["model", "llm"])
+def test_feedback_takes_both_words_for_a_model_that_judges(source: str) -> None:
+    said = {a.key: a.value.string_value for a in record_of(ID, "tone", source=source).attributes}
+    assert said[names.EVALUATION_SOURCE] == source
+
+
 def test_what_the_server_will_never_take_is_not_sent_for_ever() -> None:
     logs = Logs()
     logs.answers = [400, 429, 503]
