@@ -113,6 +113,9 @@ def main(arguments: Sequence[str]) -> int:
     except WrongUse as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except OSError as error:
+        sys.stderr.write(f"The file of users {path} cannot be written: {error.strerror}.\n")
+        return 2
     return 0
 
 

@@ -92,7 +92,9 @@ def _incidents(here: Place, incidents: Sequence[Incident], rules: Sequence[Store
         {
             "state": "▲ open" if i.status == "open" else "✓ over",
             "rule": words.one_line(i.rule, 80),
-            "cohorts": _cohorts(i, rules) if i.status == "open" else f"{len(i.members)} cohorts",
+            "cohorts": _cohorts(i, rules)
+            if i.status == "open"
+            else words.plural(len(i.members), "cohort"),
             "opened": words.local(i.opened_at).replace(tzinfo=None),
             "since": words.local(i.since).replace(tzinfo=None),
             "lasted": words.took(((i.resolved_at or _now()) - i.opened_at).total_seconds()),
@@ -132,7 +134,8 @@ def _incident(here: Place, incident: Incident, rules: Sequence[StoredRule]) -> N
 
 
 def _timeline(incident: Incident, events: Sequence[Event]) -> list[str]:
-    said = [f"{words.clock(incident.since)} the rate went up"]
+    began = "no more data came" if incident.mode == "no_data" else "the rate went up"
+    said = [f"{words.clock(incident.since)} {began}"]
     for event in events:
         who = f" by {event.by}" if event.by else ""
         cohort = event.detail.get("label")

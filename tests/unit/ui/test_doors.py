@@ -1,6 +1,7 @@
 """Tokens, sessions, users and addresses: who may come in, and what may be forged."""
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from socket import gethostname
 
@@ -117,6 +118,14 @@ def test_users_are_refused_with_a_sentence(
 def test_the_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "Write: python -m ui.users" in capsys.readouterr().err
+
+
+def test_a_file_of_users_that_cannot_be_written_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(f"{PASSWORD}\n"))
+    assert main([str(tmp_path / "none" / "users"), "ana", "admin"]) == 2
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
 
 
 def test_an_identity_provider_s_people_need_a_line() -> None:

@@ -27,12 +27,12 @@ def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     st.cache_resource.clear()
 
 
-def open_incident(engine: Engine) -> int:
+def open_incident(engine: Engine, mode: str = "rate") -> int:
     with engine.begin() as connection:
         rule = alerts.save(connection, 1, RULE, by=BY)
         began = NOW - dt.timedelta(minutes=40)
         made = incidents.open_one(
-            connection, 1, rule_id=rule.id, rule=rule.name, mode="rate", now=NOW, since=began,
+            connection, 1, rule_id=rule.id, rule=rule.name, mode=mode, now=NOW, since=began,
             notify_at=NOW,
         )  # fmt: skip
         member = Member(("eu",), NOW, None, began, 34, 100, 0.04)
@@ -46,6 +46,16 @@ def test_an_open_incident_leads_the_alerts(engine: Engine) -> None:
     assert "groundedness fails: eu, 34 % of 100" in said
     assert "(usual 4.0 %), failing" in said
     assert "opened" in said
+
+
+def test_an_incident_of_missing_data_tells_of_no_rate(engine: Engine) -> None:
+    number = open_incident(engine, "no_data")
+    with engine.begin() as connection:
+        incidents.resolve(connection, number, now=NOW)
+    page = open_screen("alerts", incident=str(number))
+    assert "no more data came" in texts(page)
+    assert "the rate went up" not in texts(page)
+    assert "1 cohort" in set(frames(page)[0]["cohorts"])
 
 
 def test_somebody_looks_into_an_incident(engine: Engine) -> None:
