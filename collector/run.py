@@ -77,8 +77,8 @@ class Collector:
         listener, server, tasks = await self._listen()
         settings = self._settings
         _log.info(
-            "collecting on http://%s:%d and grpc://%s:%d",
-            settings.host, settings.otlp_http, settings.host, settings.otlp_grpc,
+            "collecting on %s and grpc://%s:%d",
+            settings.receiver, settings.host, settings.otlp_grpc,
         )  # fmt: skip
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)

@@ -84,6 +84,12 @@ class Settings:
         """Whether senders must show an API key."""
         return self.require_key or not self.on_loopback
 
+    @property
+    def receiver(self) -> str:
+        """The address the collector receives OTLP over HTTP on."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.otlp_http}"
+
 
 def _text(values: Mapping[str, str], name: str) -> str | None:
     path = values.get(name + "_FILE")

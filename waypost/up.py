@@ -2,8 +2,8 @@
 
 import importlib.util
 import socket
+import ssl
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -54,8 +54,10 @@ def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
         )
         with on_signals(stop):
             supervisor.start()
-            if _wait_ready(settings, with_ui=with_ui, until=lambda: stopped):
+            if wait_ready(settings, with_ui=with_ui, until=lambda: stopped):
                 _greet(settings, with_ui=with_ui, say=say)
+            elif not stopped:
+                say(f"Not everything answers after {_READY_SECONDS} s; see `waypost doctor`.")
             supervisor.run()
             say("Stopping.")
     finally:
@@ -151,29 +153,38 @@ class _Watch:
             self._say(str(error))
 
 
-def _wait_ready(settings: Settings, *, with_ui: bool, until: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _READY_SECONDS
+def wait_ready(
+    settings: Settings, *, with_ui: bool, until: Callable[[], bool], seconds: float = _READY_SECONDS
+) -> bool:
+    """Whether every part answers within some seconds; `until` ends the waiting."""
+    deadline = time.monotonic() + seconds
     checks: list[Callable[[], bool]] = []
     if has_room("collector"):
-        checks.append(lambda: _answers(f"http://{_host(settings)}:{settings.otlp_http}/healthz"))
+        checks.append(lambda: _receives(settings))
     if with_ui and has_room("dashboard"):
         checks.append(lambda: _listens(settings.host, settings.ui))
     while time.monotonic() < deadline and not until():
         if all(check() for check in checks):
             return True
         time.sleep(0.1)
-    return not until()
+    return False
 
 
 def _host(settings: Settings) -> str:
     return f"[{settings.host}]" if ":" in settings.host else settings.host
 
 
-def _answers(url: str) -> bool:
+def _receives(settings: Settings) -> bool:
+    if settings.tls_client_ca is not None:  # it asks for a certificate, and there is none here
+        return _listens(settings.host, settings.otlp_http)
+    context = ssl.create_default_context()
+    context.check_hostname = False  # the certificate is for the name that senders use
+    context.verify_mode = ssl.CERT_NONE
+    url = f"{settings.receiver}/healthz"
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own http address
+        with urllib.request.urlopen(url, timeout=1, context=context) as answer:  # noqa: S310 - our own address
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False
 
 
@@ -187,10 +198,10 @@ def _listens(host: str, port: int) -> bool:
 
 def _greet(settings: Settings, *, with_ui: bool, say: Say) -> None:
     host = _host(settings)
-    scheme = "https" if settings.tls_cert else "http"
     say("Waypost is up.")
     if has_room("collector"):
-        say(f"  OTLP/HTTP  {scheme}://{host}:{settings.otlp_http}")
+        say(f"  OTLP/HTTP  {settings.receiver}")
+        scheme = settings.receiver.partition(":")[0]
         say(f"  OTLP/gRPC  {scheme}://{host}:{settings.otlp_grpc}")
     if with_ui and has_room("dashboard"):
         say(f"  dashboard  http://{host}:{settings.ui}")

@@ -1,6 +1,7 @@
 """`waypost demo`: sends the demo's runs, with a progress bar on a terminal and lines elsewhere."""
 
 import datetime as dt
+import ssl
 import sys
 import time
 import urllib.error
@@ -27,8 +28,8 @@ def demo(
     if once and _is_there(settings):
         click.echo("The demo's runs are there already.")
         return
-    target = endpoint or f"http://{settings.host}:{settings.otlp_http}"
-    _wait_for(target)
+    target = endpoint or settings.receiver
+    wait_for(target)
     click.echo(f"Sending {count} runs of a benefits assistant, spread over two days …")
     sent = _send(target, key=key, count=count, seed=seed)
     click.echo(
@@ -66,7 +67,8 @@ def _is_there(settings: Settings) -> bool:
         return bool(traces.page(connection, project.id, wanted, most=1))
 
 
-def _wait_for(target: str) -> None:
+def wait_for(target: str) -> None:
+    """Return once a collector answers there; WaypostError when none does or none may be trusted."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
@@ -75,8 +77,17 @@ def _wait_for(target: str) -> None:
         except urllib.error.HTTPError:
             return
         except OSError as error:
+            _refuse_unchecked(target, error)
             if time.monotonic() > deadline:
                 raise WaypostError(
                     f"No collector answers at {target}; start one with `waypost up`."
                 ) from error
             time.sleep(0.5)
+
+
+def _refuse_unchecked(target: str, error: OSError) -> None:
+    if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+        raise WaypostError(
+            f"The certificate of {target} cannot be checked. Name what signed it in SSL_CERT_FILE "
+            "and OTEL_EXPORTER_OTLP_CERTIFICATE, and its host in --endpoint."
+        ) from error
