@@ -21,34 +21,43 @@ class Rates:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._text, self._read_at = "", -_FRESH
+        self._kept: dict[int | None, tuple[str, float]] = {}
         self._lock = asyncio.Lock()
 
     async def of(self, request: Request) -> str:
-        """The text for this scraper; empty for strangers, because cohorts name customers."""
+        """The text for this scraper: of all projects on this machine, of a key's own elsewhere.
+
+        It is empty for strangers, because cohorts name customers.
+        """
+        text = ""
         try:
-            if not await asyncio.to_thread(self._may_read, request):
+            may_read, project_id = await asyncio.to_thread(self._project, request)
+            if not may_read:
                 return ""
             async with self._lock:
-                if time.monotonic() - self._read_at >= _FRESH:
-                    self._text = await asyncio.to_thread(self._read)
-                    self._read_at = time.monotonic()
+                text, read_at = self._kept.get(project_id, ("", -_FRESH))
+                if time.monotonic() - read_at >= _FRESH:
+                    text = await asyncio.to_thread(self._read, project_id)
+                    self._kept[project_id] = text, time.monotonic()
         except (StoreAway, TookTooLong):
-            return self._text
-        return self._text
+            return text
+        return text
 
-    def _may_read(self, request: Request) -> bool:
+    def _project(self, request: Request) -> tuple[bool, int | None]:
+        """Whether anything may be read, and of which project; None is all of them."""
         secret = secret_in(request.headers)
         if secret is None:
-            return request.client is not None and _is_here(request.client.host)
+            return request.client is not None and _is_here(request.client.host), None
         with plainly(), self._engine.connect() as connection:
             key = keys.find(connection, secret)
-        return key is not None and key.holds("admin", dt.datetime.now(dt.UTC))
+        if key is None or not key.holds("admin", dt.datetime.now(dt.UTC)):
+            return False, None
+        return True, key.project_id
 
-    def _read(self) -> str:
+    def _read(self, project_id: int | None) -> str:
         with plainly(), self._engine.begin() as connection:
             limit_time(connection)
-            return exposition.text(connection)
+            return exposition.text(connection, project_id)
 
 
 def _is_here(host: str) -> bool:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from collector.rates import Rates
 from tests.planted import Planted, count_all, plant, verdict_of
-from waypost.store import exposition, feedback_counts, keys
+from waypost.store import exposition, feedback_counts, keys, projects
 from waypost.store.audit import Actor
 from waypost.store.measures import Measure
 from waypost.store.partitions import ensure_days
@@ -59,13 +59,16 @@ def test_only_this_machine_and_admin_keys_see_cohorts(seeded: Engine) -> None:
     with seeded.begin() as connection:
         _, admin = keys.create(connection, 1, "a", by=by, scopes=["admin"])
         _, read = keys.create(connection, 1, "r", by=by, scopes=["read"])
+        other = projects.create(connection, "other", by=by)
+        _, foreign = keys.create(connection, other.id, "f", by=by, scopes=["admin"])
     rates = Rates(seeded)
 
     def told(request: Request) -> bool:
-        return "waypost_runs_total" in asyncio.run(rates.of(request))
+        return "waypost_runs_total{" in asyncio.run(rates.of(request))
 
     assert told(asked_from("127.0.0.1"))
     assert told(asked_from("203.0.113.9", x_api_key=admin))
+    assert not told(asked_from("203.0.113.9", x_api_key=foreign))
     assert not told(asked_from("203.0.113.9", x_api_key=read))
     assert not told(asked_from("203.0.113.9"))
     assert not told(asked_from("testclient"))

@@ -28,15 +28,18 @@ _NAMES: Final = {
 Samples = dict[str, list[tuple[Mapping[str, str], int]]]
 
 
-def text(connection: Connection, *, now: dt.datetime | None = None) -> str:
+def text(
+    connection: Connection, project_id: int | None = None, *, now: dt.datetime | None = None
+) -> str:
     """The counters of cohorts that were active in the last two days, in Prometheus' format.
 
-    The sums run over the last 60 days, so a series begins anew about every two months, which
-    Prometheus takes for a restart. Beyond 5,000 series each the largest are given.
+    Of one project, or of all. The sums run over the last 60 days, so a series begins anew about
+    every two months, which Prometheus takes for a restart. Beyond 5,000 series each the largest
+    are given.
     """
     moment = now or dt.datetime.now(dt.UTC)
     values = {"since": moment - dt.timedelta(days=60), "active": moment - dt.timedelta(days=2),
-              "most": MOST}  # fmt: skip
+              "most": MOST, "project_id": project_id}  # fmt: skip
     found: Samples = defaultdict(list)
     for row in connection.execute(_SCORES, values):
         labels = {"project": row.project, "evaluator": row.name, **_cohort(row.attrs)}
@@ -73,6 +76,7 @@ _SCORES = sa.text("""
       select project_id, evaluator_id, cohort_id, sum(n) as n, sum(n_fail) as k,
         sum(n_abstain) as abstained, max(bucket) as latest
       from score_day where bucket >= :since
+        and project_id = coalesce(cast(:project_id as int), project_id)
       group by 1, 2, 3)
     select p.name as project, e.name, c.attrs, sum(d.n) as n, sum(d.k) as k,
       sum(d.abstained) as abstained
@@ -86,6 +90,7 @@ _RUNS = sa.text("""
     with counted as (
       select project_id, measure, cohort_id, sum(n) as n, max(bucket) as latest
       from run_day where bucket >= :since and measure in (1, 2, 3, 4, 5, 9, 10, 11, 12)
+        and project_id = coalesce(cast(:project_id as int), project_id)
       group by 1, 2, 3)
     select p.name as project, d.measure, c.attrs, d.n
     from counted d

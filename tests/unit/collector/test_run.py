@@ -35,7 +35,7 @@ def test_programs_that_read_never_hold_the_connections_that_spans_need(
 def test_rates_that_take_too_long_are_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = Rates(connect("postgresql://nobody@127.0.0.1:1/none"))
 
-    def slow() -> str:
+    def slow(_: int | None) -> str:
         raise TookTooLong
 
     monkeypatch.setattr(rates, "_read", slow)
