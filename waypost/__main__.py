@@ -1,5 +1,23 @@
-"""`python -m waypost` is `waypost`."""
+"""The first door, of `waypost` and `python -m waypost`: it opens with the server's packages only."""
 
-from waypost.cli import main
+import sys
 
-main()
+_OWN = ("waypost", "tracer", "collector", "evaluators", "ui")
+
+
+def main() -> None:
+    """Run the command line; one sentence where the packages it needs are not installed."""
+    try:
+        from waypost.cli import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in _OWN:
+            raise
+        sys.exit(
+            f"waypost: {error.name} is not installed here; the commands come with "
+            "`pip install 'waypost[server]'`."
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()

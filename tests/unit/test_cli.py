@@ -1,11 +1,16 @@
 """Every verb explains itself, and the page of all verbs is current."""
 
+import sys
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from tests.shared import ROOT
+from waypost.__main__ import main
 from waypost.cli import reference, waypost
 
 
@@ -28,3 +33,14 @@ def test_a_verb_says_what_it_does_in_one_line_and_what_each_option_is(
 def test_the_page_of_all_verbs_is_current() -> None:
     told = "run python -m waypost.cli.reference > docs/reference/cli.md"
     assert (ROOT / "docs" / "reference" / "cli.md").read_text() == reference.page(), told
+
+
+def test_without_the_servers_packages_the_console_script_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["waypost"]
+    assert script == f"{main.__module__}:{main.__name__}"
+    monkeypatch.delitem(sys.modules, "waypost.cli")
+    monkeypatch.setitem(sys.modules, "click", None)
+    with pytest.raises(SystemExit, match=r"^waypost: click is not installed.*waypost\[server\]"):
+        main()
