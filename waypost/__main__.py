@@ -1,4 +1,4 @@
-"""The first door, of `waypost` and `python -m waypost`: it opens with the server's packages only."""
+"""The first door of `waypost` and `python -m waypost`: says what to install where they are bare."""
 
 import sys
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from tests.shared import ROOT
 from waypost.__main__ import main
@@ -44,3 +43,15 @@ def test_without_the_servers_packages_the_console_script_says_what_to_install(
     monkeypatch.setitem(sys.modules, "click", None)
     with pytest.raises(SystemExit, match=r"^waypost: click is not installed.*waypost\[server\]"):
         main()
+
+
+def test_a_crash_is_written_down_in_the_data_folder_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("waypost.doctor.examine", lambda _: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["waypost", "doctor", "--data", "chosen"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "ZeroDivisionError" in (tmp_path / "chosen" / "crash.log").read_text()
+    assert not (tmp_path / ".waypost").exists()

@@ -30,9 +30,10 @@ for _verb in (
 
 def main() -> None:
     """Run one verb; never a traceback, and exit codes 0, 1 (the answer is no) and 2 (wrong use)."""
+    chosen: dict[str, Path] = {}
     try:
         with plainly():
-            code = waypost.main(standalone_mode=False, prog_name="waypost")
+            code = waypost.main(standalone_mode=False, prog_name="waypost", obj=chosen)
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as error:
@@ -45,7 +46,7 @@ def main() -> None:
         sys.stderr.close()
         code = 1
     except Exception as error:  # noqa: BLE001 - the last door: a sentence, and the rest in a file
-        _complain(_unexpected(error))
+        _complain(_unexpected(error, chosen.get("data")))
         code = 1
     sys.exit(code or 0)
 
@@ -54,10 +55,10 @@ def _complain(sentence: str) -> None:
     click.echo(f"waypost: {sentence}", err=True)
 
 
-def _unexpected(error: Exception) -> str:
+def _unexpected(error: Exception, data: Path | None) -> str:
     if os.environ.get("WAYPOST_DEBUG") == "1":
         traceback.print_exc()
-    path = Path(os.environ.get("WAYPOST_DATA", ".waypost")) / "crash.log"
+    path = (data or Path(os.environ.get("WAYPOST_DATA", ".waypost"))) / "crash.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_text(traceback.format_exc())

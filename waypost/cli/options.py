@@ -31,11 +31,21 @@ def stored(verb: Verb) -> Verb:
     for option in (
         click.option("--database-url", help="A Postgres of your own instead of the embedded one."),
         click.option(
-            "--data", type=click.Path(path_type=Path), help="Data folder (default ./.waypost)."
+            "--data",
+            type=click.Path(path_type=Path),
+            callback=_noted,
+            help="Data folder (default ./.waypost).",
         ),
     ):
         verb = option(verb)
     return verb
+
+
+def _noted(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+    """Leave the folder with whoever runs the verb, for the log of a crash."""
+    if folder is not None and context.obj is not None:
+        context.obj["data"] = folder
+    return folder
 
 
 def listening(*ports: str) -> Callable[[Verb], Verb]:
