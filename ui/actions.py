@@ -30,7 +30,7 @@ def acting(needed: Role, doing: str) -> Iterator[tuple[Connection, Person]]:
 
 
 def actor(person: Person) -> Actor:
-    return Actor(person.name, "dashboard")
+    return Actor(person.name, person.origin)
 
 
 def review(project_id: int, given: Review) -> None:

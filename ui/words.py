@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from waypost import rates
 from waypost.rates import Rate, percent
 
 _SHARED = ("agent", "environment", "route")
@@ -120,5 +121,4 @@ def interval(given: Rate) -> str:
     return f"{percent(given.low)} – {percent(given.high)}"
 
 
-def plural(count: float, noun: str) -> str:
-    return f"{count:,.0f} {noun}" + ("" if count == 1 else "s")
+plural = rates.plural

@@ -55,6 +55,11 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f} %"
 
 
+def plural(count: float, noun: str) -> str:
+    """A count and its noun: 1 case, 2 cases."""
+    return f"{count:,.0f} {noun}" + ("" if count == 1 else "s")
+
+
 def interval(
     k: float, n: float, *, confidence: float = CONFIDENCE, spread: float = 1.0
 ) -> tuple[float, float]:

@@ -20,10 +20,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts, and as what."""
+    """Who acts, as what, and through which program."""
 
     name: str
     role: Role
+    origin: str = "dashboard"
 
     def must_be(self, needed: Role, doing: str) -> None:
         """NotAllowed unless this person's role is enough."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from waypost.cli.options import as_json_option, empty, of_project, print_json, settings_of, stored
+from waypost.rates import plural
 from waypost.store import projects
 from waypost.store.opened import store
 
@@ -86,8 +87,8 @@ def alerts_preview(
     for turn in found.turns:
         where = " · ".join(v for v in turn.label if v) or "all"
         click.echo(f"{turn.at:%Y-%m-%d %H:%M} UTC  {'fires' if turn.fired else 'is over'}  {where}")
-    times = "time" if found.fired == 1 else "times"
-    click.echo(f"Rule {name} would have fired {found.fired} {times} in the last {days} days.")
+    times, span = plural(found.fired, "time"), plural(days, "day")
+    click.echo(f"Rule {name} would have fired {times} in the last {span}.")
 
 
 @alerts.command(name="export")

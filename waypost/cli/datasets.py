@@ -21,6 +21,7 @@ from waypost.cli.options import (
     stored,
 )
 from waypost.errors import WrongUse
+from waypost.rates import plural
 from waypost.records import Trajectory
 from waypost.roles import Person, Role
 from waypost.store import datasets, projects, runs
@@ -48,7 +49,7 @@ def dataset_list(data: Path | None, database_url: str | None, project: str, as_j
         return
     empty(known, "No dataset yet; `waypost dataset add NAME --failed` makes one of failed runs.")
     for one in known:
-        click.echo(f"{one.name:<32} version {one.version}, {one.cases} cases")
+        click.echo(f"{one.name:<32} version {one.version}, {plural(one.cases, 'case')}")
 
 
 @dataset.command(name="add")
@@ -72,7 +73,8 @@ def dataset_add(
 
     The runs are those of a filter, or those whose trace ids are given.
     """
-    person = Person(actor().name, Role.ADMIN)
+    acting = actor()
+    person = Person(acting.name, Role.ADMIN, acting.origin)
     with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
         known = projects.named(connection, project)
         found = list(

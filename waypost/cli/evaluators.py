@@ -10,6 +10,7 @@ import click
 from waypost.cli.options import (
     actor,
     as_json_option,
+    empty,
     of_project,
     print_json,
     settings_of,
@@ -87,6 +88,7 @@ def settings_verb(data: Path | None, database_url: str | None, project: str, as_
     if as_json:
         print_json([{"part": s.part, "name": s.name, "origin": s.origin, **s.body} for s in known])
         return
+    empty(known, f"Nothing is set for project {project}, neither by the file nor by itself.")
     for one in known:
         values = ", ".join(f"{key} = {value!r}" for key, value in one.body.items())
         click.echo(f"{one.part}.{one.name:<24} {one.origin:<6} {values}")

@@ -15,6 +15,7 @@ from waypost.cli.options import (
     settings_of,
     stored,
 )
+from waypost.rates import plural
 from waypost.store import keys, projects
 from waypost.store.opened import store
 
@@ -36,7 +37,8 @@ def project_list(data: Path | None, database_url: str | None, as_json: bool) -> 
         return
     for one in known:
         keys_shown = ", ".join(one.cohort_keys)
-        click.echo(f"{one.name:<24} masking {one.masking}, {one.keep_days} days, by {keys_shown}")
+        days = plural(one.keep_days, "day")
+        click.echo(f"{one.name:<24} masking {one.masking}, {days}, by {keys_shown}")
 
 
 @project.command(name="create")

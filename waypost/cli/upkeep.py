@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from waypost.cli.options import actor, as_json_option, of_project, print_json, settings_of, stored
+from waypost.rates import plural
 from waypost.store import migrate, partitions, projects, retention
 from waypost.store.opened import store
 
@@ -58,7 +59,7 @@ def retain(
     if as_json:
         print_json({"project": known.name, "keep_days": known.keep_days, **asdict(kept)})
         return
-    click.echo(f"Project {known.name} keeps {known.keep_days} days.")
+    click.echo(f"Project {known.name} keeps {plural(known.keep_days, 'day')}.")
     if kept.first is not None:
-        span = f"{kept.days} days, {kept.first} to {kept.last}"
+        span = f"{plural(kept.days, 'day')}, {kept.first} to {kept.last}"
         click.echo(f"Stored now: {span}; {kept.bytes / (1 << 20):.1f} MiB in all projects.")

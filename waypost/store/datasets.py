@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from waypost.errors import NotFound, WrongUse
+from waypost.rates import plural
 from waypost.records import Json, Trajectory
 from waypost.roles import Person, Role
 from waypost.store import audit, snapshots
@@ -117,7 +118,7 @@ def add(
     new = {run.id: run for run in runs if run.id not in known}
     if not new:
         return 0
-    version = _next(connection, project_id, dataset_id, by, f"{len(new)} cases added")
+    version = _next(connection, project_id, dataset_id, by, f"{plural(len(new), 'case')} added")
     for key, run in new.items():
         enc, body = snapshots.pack(run)
         connection.execute(
@@ -194,7 +195,7 @@ def remove(
     gone = sorted(current & set(keys))
     if not gone:
         return 0
-    version = _next(connection, project_id, dataset_id, by, f"{len(gone)} cases removed")
+    version = _next(connection, project_id, dataset_id, by, f"{plural(len(gone), 'case')} removed")
     connection.execute(
         sa.text("""
             update dataset_case set until = :version
@@ -284,4 +285,4 @@ def versions(connection: Connection, project_id: int, dataset_id: int) -> list[V
 
 
 def _actor(by: Person) -> audit.Actor:
-    return audit.Actor(by.name, "dashboard")
+    return audit.Actor(by.name, by.origin)
