@@ -16,6 +16,7 @@ from ui.widgets import empty, text
 from ui.widgets.inline import component
 from waypost.links import VALUE
 from waypost.records import Json
+from waypost.roles import Role
 from waypost.store.traces import Summary
 
 _PAGE = 100
@@ -212,6 +213,8 @@ def _pages(listed: Listed, after: tuple[dt.datetime, str] | None) -> None:
             micros = int(last.first_at.timestamp() * 1e6)
             place.put(after=f"{micros}_{last.trace_id}")
             st.rerun()
+        if frame.reader().role.includes(Role.REVIEWER) and st.button("Make a dataset"):
+            go.to("datasets", new="1")
         st.download_button("CSV", lambda: as_csv(_plain(listed)), "runs.csv", "text/csv",
                            on_click="ignore")  # fmt: skip
         st.download_button("JSON", lambda: as_json(_plain(listed)), "runs.json",

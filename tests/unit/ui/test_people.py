@@ -178,6 +178,14 @@ def test_the_failing_runs_of_a_filter_become_cases(engine: Engine) -> None:
     assert made.cases > 3
 
 
+def test_the_list_of_runs_leads_to_a_dataset_of_its_filter(engine: Engine) -> None:
+    seed.seed(engine, runs=40)
+    page = open_screen("traces", verdict="fail")
+    next(b for b in page.button if b.label == "Make a dataset").click().run()
+    assert "that fit the filter" in texts(page)
+    assert "fail" in page.query_params["verdict"]
+
+
 def test_two_values_of_a_key_are_set_against_each_other(engine: Engine) -> None:
     seed.seed(engine, runs=120)
     page = open_screen("cohorts", mode="values", of="prompt_version", left="v14", right="v15")
