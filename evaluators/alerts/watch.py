@@ -1,7 +1,7 @@
 """What a worker does for alerts: the file's rules into the store, a tick, and the outbox."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ from waypost.settings import Settings
 from waypost.store import alerts, projects
 from waypost.store.audit import Actor
 from waypost.store.engine import Engine, plainly
+from waypost.store.evaluator_settings import PARTS
 
 TICK_SECONDS = 2.0
 SEND_SECONDS = 1.0
@@ -39,15 +40,28 @@ def alert_chores(engine: Engine, settings: Settings) -> list[Chore]:
 
 
 def read(path: Path | None) -> Mapping[str, Any]:
-    """The whole parsed waypost.toml; empty without one."""
+    """The whole parsed waypost.toml, empty without one; BadSetting when it cannot be read."""
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadSetting(f"{path} cannot be read: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(f"{path} is not TOML: {error}.") from error
+    _check_names(path, "", document, (*PARTS, "alerts"))
+    _check_names(path, "alerts.", document.get("alerts", {}), ("rules", "channels"))
+    return document
+
+
+def _check_names(path: Path, prefix: str, table: object, known: Sequence[str]) -> None:
+    """A misspelt table would be left out in silence."""
+    if not isinstance(table, Mapping):
+        raise BadSetting(f"{path}: {prefix.rstrip('.')} must be a table.")
+    for name in table:
+        if name not in known:
+            there = ", ".join(f"{prefix}{one}" for one in known)
+            raise BadSetting(f"{path}: there is no table {prefix}{name}; there are {there}.")
 
 
 def keep_rules(engine: Engine, rules: list[Rule], path: Path | None) -> None:

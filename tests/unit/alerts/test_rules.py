@@ -1,6 +1,7 @@
 """Rules are read from tables, written back the same, and refused with a sentence."""
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from evaluators.alerts.channel import find_channels, targets
 from evaluators.alerts.export import prometheus
 from evaluators.alerts.rules import RATES, Rule, parse, parse_all
+from evaluators.alerts.watch import read
 from waypost.errors import BadSetting
 
 FILE = """
@@ -85,6 +87,19 @@ def test_two_rules_of_one_name_are_refused() -> None:
     table = {"name": "a", "rate": "errors"}
     with pytest.raises(BadSetting, match="Two alert rules"):
         parse_all({"alerts": {"rules": [table, table]}})
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("[evaluator.loop]\nowner = 'ops'", "no table evaluator; there are evaluators, judges"),
+    ("[[alert.rules]]\nname = 'a'", "no table alert; there are .* alerts"),
+    ("[[alerts.rule]]\nname = 'a'", "no table alerts.rule; there are alerts.rules"),
+    ("[[alerts]]\nname = 'a'", "alerts must be a table"),
+])  # fmt: skip
+def test_a_misspelt_table_of_the_file_is_said(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "waypost.toml"
+    path.write_text(text)
+    with pytest.raises(BadSetting, match=says):
+        read(path)
 
 
 @pytest.mark.parametrize(("table", "says"), [
