@@ -14,10 +14,14 @@ Stamp = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The scores of a run's steps, by what the steps were, under one plan and cohort."""
+    """The scores of a run's steps, by what the steps were, under one plan and cohort.
+
+    `around` is what every step of the run is judged in the light of.
+    """
 
     plan: Plan
     cohort_id: int
+    around: Stamp
     steps: Mapping[str, tuple[Stamp, Sequence[Score]]]
 
 
@@ -33,15 +37,20 @@ class Memory:
     _size: int = 0
 
     def known(self, run: Trajectory, plan: Plan, cohort_id: int) -> Mapping[str, Sequence[Score]]:
-        """The scores of those steps of a run that are what they were, by the step's id."""
+        """The scores of the run's first steps as far as all are what they were, by step id.
+
+        Judges look at what came before a step: behind one that changed all are judged again.
+        """
         kept = self._kept.get(run.id)
         if kept is None or kept.plan is not plan or kept.cohort_id != cohort_id:
             return NOTHING_KNOWN
-        return {
-            step.id: kept.steps[step.id][1]
-            for step in run.steps
-            if step.id in kept.steps and kept.steps[step.id][0] == stamp_of(step)
-        }
+        found: dict[str, Sequence[Score]] = {}
+        for step in run.steps if kept.around == stamp_around(run) else ():
+            stamp, scores = kept.steps.get(step.id, ((), ()))
+            if stamp != stamp_of(step):
+                break
+            found[step.id] = scores
+        return found
 
     def keep(self, judged: Judged, plan: Plan, cohort_id: int) -> None:
         """Keep what a run came to, once it is committed."""
@@ -51,7 +60,7 @@ class Memory:
                 scores[step.id].append(score)
         steps = {s.id: (stamp_of(s), scores[s.id]) for s in judged.run.steps}
         self.forget(judged.run.id)
-        self._kept[judged.run.id] = Kept(plan, cohort_id, steps)
+        self._kept[judged.run.id] = Kept(plan, cohort_id, stamp_around(judged.run), steps)
         self._size += len(steps)
         while self._size > self.most and self._kept:
             self.forget(next(iter(self._kept)))
@@ -60,6 +69,13 @@ class Memory:
         """Judge a run anew when it is seen again."""
         kept = self._kept.pop(run_id, None)
         self._size -= len(kept.steps) if kept else 0
+
+
+def stamp_around(run: Trajectory) -> Stamp:
+    """What the run was asked for, which often comes with its last span, and the tools it began
+    with."""
+    first = next((step.id for step in run.steps if step.tools), None)
+    return first, hash(tuple(m.text for m in run.input))
 
 
 def stamp_of(step: Step) -> Stamp:

@@ -19,7 +19,7 @@ from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
 from tests.factories import NOW_NS, SECOND, make_run, readings, trace_id
 from tests.unit.evaluators.steps import run_of, tool
-from waypost.records import Kind, Score, Step, Trajectory
+from waypost.records import Kind, Message, Score, Step, Trajectory
 from waypost.store import jobs, scores
 from waypost.store.ingest import Writer
 from waypost.store.queues import Queue
@@ -175,6 +175,18 @@ def test_a_step_that_changed_or_another_plan_is_judged_anew() -> None:
     for n in range(3):
         memory.keep(Judged(replace(run, id=f"r{n}")), plan, 1)
     assert memory.known(run, plan, 1) == {}
+
+
+def test_a_step_is_judged_anew_when_what_came_before_it_is_told_later() -> None:
+    run = run_of(tool("a", {}, "x"), tool("b", {}, "y"))
+    plan, memory = Plan({}, Config()), Memory()
+    memory.keep(Judged(run, [(Score.passed(), s) for s in run.steps]), plan, 1)
+    finished = replace(run, steps=(run.steps[0].replace(result="z"), run.steps[1]))
+    assert memory.known(finished, plan, 1) == {}
+    asked = Message("user", ({"type": "text", "content": "Why?"},))
+    assert memory.known(replace(run, input=(asked,)), plan, 1) == {}
+    offered = run.steps[1].replace(tools=({"name": "b"},))
+    assert memory.known(replace(run, steps=(run.steps[0], offered)), plan, 1) == {}
 
 
 def test_what_a_run_adds_up_to_is_on_its_row(engine: Engine) -> None:
