@@ -1,6 +1,6 @@
 """Prints one table: what the same spans cost in each product, and what a SIGKILL loses.
 
-python -m benchmarks.peers [--environments DIR] [--only Waypost]
+python -m benchmarks.peers [--environments DIR] [--only Waypost] [--part asking]
 """
 
 import argparse
@@ -10,7 +10,7 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.peers.mlflow import MLflow
@@ -133,13 +133,14 @@ def _send(peer: Peer, prefix: str, *, runs: int, turns: int) -> int:
 PARTS: tuple[Callable[[Peer], Results], ...] = (ingest, disk, asking, killing)
 
 
-def measure(peer: Peer) -> Results:
-    """All figures of one product, alone on the machine."""
+def measure(peer: Peer, wanted: Sequence[str]) -> Results:
+    """The figures of one product, alone on the machine."""
     peer.start()
     found: Results = {}
     try:
         for part in PARTS:
-            found |= part(peer)
+            if part.__name__ in wanted:
+                found |= part(peer)
     finally:
         peer.stop()
     return found
@@ -149,6 +150,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()) / "peers")
     parser.add_argument("--only", action="append")
+    names_of_parts = [part.__name__ for part in PARTS]
+    parser.add_argument("--part", action="append", choices=names_of_parts)
     given = parser.parse_args()
     results: dict[str, Results] = {}
     with tempfile.TemporaryDirectory(prefix="waypost-peers-", ignore_cleanup_errors=True) as folder:
@@ -157,7 +160,7 @@ def main() -> None:
                 continue
             peer = kind(given.environments, Path(folder))
             version = peer.install()
-            results[f"{peer.name} {version}"] = measure(peer)
+            results[f"{peer.name} {version}"] = measure(peer, given.part or names_of_parts)
     names = list(results)
     day = dt.datetime.now(dt.UTC).date()
     print(f"{day}, {platform.machine()}, Python {platform.python_version()}\n")

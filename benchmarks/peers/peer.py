@@ -116,7 +116,10 @@ class Peer(ABC):
         for _ in range(10):
             began = time.perf_counter()
             with urllib.request.urlopen(request, timeout=60) as answer:
-                size = len(answer.read())
+                body = answer.read()
+            if b'"errors":' in body[:200]:
+                raise OSError(body[:200].decode())
+            size = len(body)
             times.append((time.perf_counter() - began) * 1000)
         return statistics.median(times[1:]), size
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.peers.peer import Peer, free_port, post_json, rows_in
 
-_LIST = """{ node(id: "UHJvamVjdDox") { ... on Project { spans(first: 100, rootSpansOnly: true%s)
-  { edges { node { name startTime latencyMs statusCode cumulativeTokenCountTotal
-      trace { traceId numSpans } } } } } } }"""
+_LIST = """{ node(id: "UHJvamVjdDox") { ... on Project {
+  spans(first: 100, filterCondition: "parent_id is None%s") { edges { node {
+    name startTime latencyMs statusCode cumulativeTokenCountTotal trace { traceId numSpans }
+  } } } } } }"""
 _OPEN = """{ node(id: "UHJvamVjdDox") { ... on Project { trace(traceId: "%s") { spans(first: 1000)
   { edges { node { name spanKind startTime endTime statusCode parentId attributes } } } } } } }"""
 
@@ -35,6 +36,6 @@ class Phoenix(Peer):
         return rows_in(self.folder / "phoenix.db", "spans")
 
     def asks(self, trace_id: str) -> Mapping[str, urllib.request.Request]:
-        where = """, filterCondition: "metadata['region'] == 'eu'\""""
+        where = " and metadata['region'] == 'eu'"
         queries = {"list": _LIST % "", "filter": _LIST % where, "open": _OPEN % trace_id}
         return {k: post_json(f"{self.url}/graphql", {"query": q}) for k, q in queries.items()}
