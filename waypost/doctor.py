@@ -17,6 +17,7 @@ from waypost.store.opened import embedded
 
 _LOW_BYTES = 1 << 30
 _CLOCK_SECONDS = 2.0
+_WEEK = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _inside(connection: Connection) -> Iterator[Finding]:
     if not current:
         return
     checks: tuple[Callable[[Connection], Finding], ...] = (
-        _days, _clock, _keys, _audit, _jobs, cohort_values_fit, _alerts,
+        _days, _clock, keys_last, _audit, _jobs, cohort_values_fit, _alerts,
     )  # fmt: skip
     for check in checks:
         yield check(connection)
@@ -83,18 +84,19 @@ def _clock(connection: Connection) -> Finding:
     return Finding("clock", skew < _CLOCK_SECONDS, said, "Let both machines follow NTP.")
 
 
-def _keys(connection: Connection) -> Finding:
-    now = dt.datetime.now(dt.UTC)
+def keys_last(connection: Connection, now: dt.datetime | None = None) -> Finding:
+    """Whether no key ends this week or ended in the last; one that ended before is history."""
+    moment = now or dt.datetime.now(dt.UTC)
     known = [k for p in projects.every(connection) for k in keys.every(connection, p.id)]
-    soon = now + dt.timedelta(days=7)
     ending = [
         k.name for k in known
-        if k.revoked_at is None and k.expires_at is not None and k.expires_at < soon
+        if k.revoked_at is None and k.expires_at is not None and abs(k.expires_at - moment) < _WEEK
     ]  # fmt: skip
     said = f"{len(known)} known"
     if ending:
         said = f"{', '.join(ending)}: expired or about to"
-    return Finding("keys", not ending, said, "Make a new one with `waypost key create`.")
+    mend = "Make a new one with `waypost key create`, then `waypost key revoke` the old one."
+    return Finding("keys", not ending, said, mend)
 
 
 def _audit(connection: Connection) -> Finding:

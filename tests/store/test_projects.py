@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from waypost.doctor import keys_last
 from waypost.errors import NotFound, WrongUse
 from waypost.store import audit, keys, projects
 from waypost.store.audit import Actor
@@ -89,3 +90,15 @@ def test_a_forged_or_missing_entry_is_found(engine: Engine) -> None:
         assert audit.first_break(connection) == 4
         connection.execute(sa.text("update audit set actor = 'x' where id = 2"))
         assert audit.first_break(connection) == 2
+
+
+@pytest.mark.parametrize(("ends_in_days", "fine"), [(-8, True), (-1, False), (3, False), (9, True)])
+def test_the_doctor_names_a_key_that_ends_and_forgets_one_that_ended(
+    engine: Engine, ends_in_days: int, fine: bool
+) -> None:
+    ends = NOW + dt.timedelta(days=ends_in_days)
+    with engine.begin() as connection:
+        keys.create(connection, 1, "agent", by=BY, expires_at=ends)
+        found = keys_last(connection, NOW)
+    assert found.fine is fine
+    assert "waypost key revoke" in found.mend
