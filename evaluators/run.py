@@ -95,7 +95,8 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         paused = clerk.paused if clerk else lambda: vacant
         health = Chore("health", LOOK_SECONDS, lambda: look_at_all(engine, plans, paused=paused()))
         # A slow receiver holds up no alarm, and the night's cleaning neither.
-        groups = [[*store_chores(engine), health], *([c] for c in alert_chores(engine, settings))]
+        alarms = alert_chores(engine, settings, plans.evaluators)
+        groups = [[*store_chores(engine), health], *([chore] for chore in alarms)]
         loops: list[Loop] = [partial(run_chores, chores) for chores in groups]
         loops += [part.run for part in (clerk, outbox) if part is not None]
         with _beside(loops, ended):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from evaluators.alerts import grouping, message
 from evaluators.alerts.apart import apart
+from evaluators.alerts.doubts import Doubt
 from evaluators.alerts.rules import Rule, parse
 from evaluators.alerts.tracker import Common, Labels, Sessions, Tracker, Turn
 from waypost.cusum import FIELDS
@@ -45,11 +46,13 @@ def tick(
     now: dt.datetime | None = None,
     *,
     compose: message.Compose | None = None,
+    doubt: Doubt = lambda _, __: None,
     most: int = 2000,
 ) -> Ticked:
     """Count and judge what changed since the last tick; nothing when another process does it.
 
-    `compose` makes the body of a message; without one it is told in full.
+    `compose` makes the body of a message; without one it is told in full. `doubt` says what is
+    odd about a rule that can be judged.
     """
     moment = now or dt.datetime.now(dt.UTC)
     done = Ticked()
@@ -63,7 +66,7 @@ def tick(
                 changes = _count(connection, project_id, changed.get(project_id, {}), moment)
                 done.runs += len(changes)
                 mine = rules.get(project_id, [])
-                _judge(connection, project_id, mine, changes, now=moment, done=done)
+                _judge(connection, project_id, mine, changes, doubt=doubt, now=moment, done=done)
             done.more = sum(len(traces) for traces in changed.values()) >= most
         if not done.more:
             break
@@ -93,7 +96,7 @@ def _count(
 
 def _judge(
     connection: Connection, project_id: int, rules: Sequence[StoredRule],
-    changes: Sequence[RunChange], *, now: dt.datetime, done: Ticked,
+    changes: Sequence[RunChange], *, doubt: Doubt, now: dt.datetime, done: Ticked,
 ) -> None:  # fmt: skip
     """Feed what changed to every rule of a project; one that breaks holds up no other."""
     labels: Labels = {}
@@ -105,6 +108,7 @@ def _judge(
         own = {name: dict(runs) for name, runs in sessions.items()}
         with apart(connection, f"Alert rule {stored.name!r} failed") as fault:
             _step(connection, stored, changes, (labels, own), now=now, done=done)
+            fault.text = doubt(connection, stored)
         alerts.set_fault(connection, stored, fault.text)
 
 

@@ -1,13 +1,14 @@
 """What a worker does for alerts: the file's rules into the store, a tick, and the outbox."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from evaluators.alerts.channel import find_channels, targets
+from evaluators.alerts.doubts import Doubts
 from evaluators.alerts.engine import tick
 from evaluators.alerts.message import composer
 from evaluators.alerts.outbox import Post, send_due
@@ -25,16 +26,21 @@ TICK_SECONDS = 2.0
 SEND_SECONDS = 1.0
 
 
-def alert_chores(engine: Engine, settings: Settings) -> list[Chore]:
-    """Judging what changed, and carrying out what is due; BadSetting if the file is off."""
+def alert_chores(engine: Engine, settings: Settings, evaluators: Collection[str]) -> list[Chore]:
+    """Judging what changed, and carrying out what is due; BadSetting if the file is off.
+
+    `evaluators` are the names of those installed here.
+    """
     document = read(settings.config)
     rules = parse_all(document)
-    post = Post(find_channels(), targets(document), Outgoing.of(settings.allowed_hosts))
+    declared = targets(document)
+    doubt = Doubts(evaluators, declared)
+    post = Post(find_channels(), declared, Outgoing.of(settings.allowed_hosts))
     with plainly():
         keep_rules(engine, rules, settings.config)
     compose = composer(settings.public_url or f"http://{settings.host}:{settings.ui}")
     return [
-        Chore("alerts", TICK_SECONDS, lambda: tick(engine, compose=compose)),
+        Chore("alerts", TICK_SECONDS, lambda: tick(engine, compose=compose, doubt=doubt)),
         Chore("deliveries", SEND_SECONDS, lambda: send_due(engine, post)),
     ]
 

@@ -329,6 +329,6 @@ def test_without_a_file_the_rules_of_the_last_one_end(engine: Engine) -> None:
     keep_rules(engine, rules, Path("waypost.toml"))
     with engine.begin() as connection:
         alerts.save(connection, 1, Rule("own", rate="errors").body(), by=Actor("ann", "test"))
-    alert_chores(engine, Settings(config=None))
+    alert_chores(engine, Settings(config=None), ())
     with engine.connect() as connection:
         assert [rule.name for rule in alerts.every(connection, 1)] == ["own"]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from evaluators.alerts.channel import Target, find_channels
+from evaluators.alerts.doubts import Doubts
 from evaluators.alerts.engine import tick
 from evaluators.alerts.message import compose
 from evaluators.alerts.outbox import GIVE_UP, LEASE, Post, send_due, wait
@@ -150,6 +151,20 @@ def test_a_rule_that_breaks_holds_up_no_other_and_says_so(engine: Engine) -> Non
         assert not alerts.states(connection, broken.id)
         alerts.save(connection, 1, {**BODY, "name": "a"}, by=Actor("someone", "test"))
         assert alerts.named(connection, 1, "a").fault is None
+
+
+def test_a_rule_is_judged_and_says_which_of_its_names_nobody_knows(engine: Engine) -> None:
+    odd = {"name": "odd", "evaluator": "grunded", "by": ["regoin"], "channels": ["hok"]}
+    with engine.begin() as connection:
+        for body in (BODY, odd):
+            alerts.save(connection, 1, body, by=Actor("someone", "test"))
+    plant_runs(engine)
+    tick(engine, NOW, doubt=Doubts(["loop"], ["hook"]))
+    with engine.connect() as connection:
+        found, good = (alerts.named(connection, 1, name) for name in ("odd", "safe"))
+        assert alerts.states(connection, good.id)
+    assert good.fault is None  # nobody installed `safe`, but it has judged
+    assert [w in (found.fault or "") for w in ("'grunded'", "'regoin'", "'hok'")] == [True] * 3
 
 
 def test_a_state_row_of_another_version_starts_anew(engine: Engine) -> None:

@@ -75,3 +75,14 @@ def named(
         {"project_id": project_id, "ids": sorted(set(cohort_ids))},
     )
     return {row.id: dict(row.attrs) for row in found}
+
+
+def is_carried(connection: Connection, project_id: int, key: str) -> bool:
+    """Whether any cohort of the project has a value for this key."""
+    found = connection.execute(
+        sa.text("""
+            select exists (
+              select from cohort where project_id = :project_id and jsonb_exists(attrs, :key))"""),
+        {"project_id": project_id, "key": key},
+    )
+    return bool(found.scalar_one())
