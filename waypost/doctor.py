@@ -11,13 +11,15 @@ from sqlalchemy.engine import Connection, Engine
 
 from waypost.errors import WaypostError
 from waypost.settings import Settings
-from waypost.store import audit, cohort_values, keys, migrate, partitions, projects
+from waypost.store import audit, cohort_values, keys, migrate, partitions, projects, reach
 from waypost.store.engine import connect, plainly, server_version
 from waypost.store.opened import embedded
+from waypost.up import has_room
 
 _LOW_BYTES = 1 << 30
 _CLOCK_SECONDS = 2.0
 _WEEK = dt.timedelta(days=7)
+_SILENT = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Every check in order; those that need Postgres are left out when it does not answer."""
-    findings = [_disk(settings), *_ports(settings)]
+    findings = [*named_files(settings), _disk(settings), *_ports(settings)]
     url = settings.database_url
     if url is None:
         server = embedded(settings)
@@ -63,7 +65,7 @@ def _inside(connection: Connection) -> Iterator[Finding]:
     if not current:
         return
     checks: tuple[Callable[[Connection], Finding], ...] = (
-        _days, _clock, keys_last, _audit, _jobs, cohort_values_fit, _alerts,
+        _days, _clock, keys_last, _audit, worker_lives, _jobs, cohort_values_fit, _alerts,
     )  # fmt: skip
     for check in checks:
         yield check(connection)
@@ -105,6 +107,15 @@ def _audit(connection: Connection) -> Finding:
     return Finding("audit", broken is None, said, "Compare with a backup: somebody wrote to it.")
 
 
+def worker_lives(connection: Connection, now: dt.datetime | None = None) -> Finding:
+    """Whether a worker has looked at any project lately, as each does every minute."""
+    before = (now or dt.datetime.now(dt.UTC)) - _SILENT
+    known = len(projects.every(connection))
+    fine = len(reach.due(connection, before, most=known)) < known
+    said = "at work" if fine else f"none was at work in the last {_SILENT.seconds // 60} minutes"
+    return Finding("worker", fine, said, "Start one with `waypost work`, or all with `waypost up`.")
+
+
 def _jobs(connection: Connection) -> Finding:
     oldest, dead = connection.execute(
         sa.text("""
@@ -144,6 +155,49 @@ def _alerts(connection: Connection) -> Finding:
     said += [f"{stuck} messages did not arrive"] if stuck else []
     mend = "See the Alerts page; `waypost alerts test RULE` tries the channels."
     return Finding("alerts", not said, "; ".join(said) or "rules and channels work", mend)
+
+
+def named_files(settings: Settings) -> Iterator[Finding]:
+    """Whether each file that the settings name can be used, read as the part that uses it would."""
+    checks: dict[str, tuple[object, str, Callable[[], object]]] = {
+        "waypost.toml": (settings.config, "worker", lambda: _read_config(settings)),
+        "users": (settings.users, "dashboard", lambda: _read_users(settings)),
+        "tls": (settings.tls_cert or settings.tls_key, "collector", lambda: _read_tls(settings)),
+    }
+    for name, (path, room, read) in checks.items():
+        if path is None or not has_room(room):
+            continue
+        try:
+            read()
+        except (WaypostError, OSError) as error:
+            yield Finding(name, False, str(error), "Mend the file, or the variable that names it.")
+        else:
+            yield Finding(name, True, f"{path} can be used")
+
+
+def _read_config(settings: Settings) -> None:
+    from evaluators.alerts.channel import targets
+    from evaluators.alerts.rules import parse_all
+    from evaluators.alerts.watch import read
+    from evaluators.run import build_plans
+
+    build_plans(settings)
+    document = read(settings.config)
+    parse_all(document)
+    targets(document)
+
+
+def _read_users(settings: Settings) -> None:
+    from ui.users import read_users
+
+    if settings.users is not None:
+        read_users(settings.users)
+
+
+def _read_tls(settings: Settings) -> None:
+    from collector.tls import files_of
+
+    files_of(settings)
 
 
 def _disk(settings: Settings) -> Finding:
