@@ -275,7 +275,7 @@ def claiming(at: Bench) -> None:
 def reading(at: Bench, count: int) -> None:
     """A day's heatmap from counters, and the newest failures of one cell, over many scores."""
     days = 30
-    ensure_days(at.engine, [DAY - dt.timedelta(days=n) for n in range(days)])
+    ensure_days(at.engine, [DAY - dt.timedelta(days=n) for n in range(days + 1)])
     with at.engine.begin() as connection:
         connection.execute(sa.text("truncate score, score_hour, score_day"))
         connection.execute(
