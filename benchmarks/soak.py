@@ -54,7 +54,8 @@ class Soak:
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 words = process.cmdline()
-                name = words[3] if len(words) > 3 and "waypost" in words else process.name()
+                place = words.index("waypost") + 1 if "waypost" in words else len(words)
+                name = words[place] if place < len(words) else process.name()
                 found[name] = found.get(name, 0) + process.memory_full_info().uss / (1 << 20)
         postmaster = self.postgres.postmaster()
         for process in postmaster.children(recursive=True) if postmaster else ():
