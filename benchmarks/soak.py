@@ -65,11 +65,12 @@ class Soak:
         return found
 
     def store(self) -> tuple[int, int, float]:
-        """Stored steps, bytes on disk, and seconds the oldest unjudged run waits."""
+        """Stored steps, bytes on disk, and seconds the oldest run waits that could be judged."""
         with psycopg.connect(self.postgres.url) as connection:
             row = connection.execute("""
                 select (select count(*) from step), pg_database_size('waypost'),
-                  (select coalesce(extract(epoch from now() - min(created_at)), 0) from job)
+                  (select coalesce(extract(epoch from now() - min(run_at)), 0) from job
+                   where run_at < now())
                 """).fetchone()
         assert row is not None
         return int(row[0]), int(row[1]), float(row[2])
