@@ -47,7 +47,7 @@ def _load(body: bytes) -> Json:
 def _load_odd(body: bytes) -> Json:
     """What the fast parser refuses: lone surrogates, bare NaN, texts that are not UTF-8."""
     try:
-        return json.loads(body.decode("utf-8", "replace"))  # type: ignore[no-any-return]
+        return json.loads(body.decode("utf-8", "replace"))  # type: ignore[no-any-return]  # as above
     except ValueError as error:
         raise Unreadable(f"The request is not JSON: {error}") from error
     except RecursionError as error:

@@ -126,11 +126,7 @@ def add_cases(
             loaded = runs.load_many(connection, project.id, ids, cohort_keys=project.cohort_keys)
             found += loaded.values()
             told(min(1.0, (place + len(ids)) / len(trace_ids)))
-        known = {d.name: d.id for d in datasets.every(connection, project.id)}
-        dataset_id = known.get(name) or datasets.create(connection, project.id, name, by=person)
-        return datasets.add(
-            connection, project.id, dataset_id, found, by=person, expectation=expectation
-        )
+        return datasets.put(connection, project.id, name, found, by=person, expectation=expectation)
 
 
 def expect(project_id: int, dataset_id: int, key: str, expectation: Mapping[str, Json]) -> None:

@@ -88,9 +88,7 @@ def dataset_add(
             raise WrongUse(
                 f"No run is meant, so dataset {name!r} stays as it is; widen the filter."
             )
-        there = {one.name: one.id for one in datasets.every(connection, known.id)}
-        place = there.get(name) or datasets.create(connection, known.id, name, by=person)
-        added = datasets.add(connection, known.id, place, found, by=person)
+        added = datasets.put(connection, known.id, name, found, by=person)
     click.echo(f"{added} of {len(found)} runs were new to dataset {name}.")
 
 

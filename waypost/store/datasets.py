@@ -103,6 +103,21 @@ def _dataset(row: sa.Row[tuple[object, ...]]) -> Dataset:
     )  # fmt: skip
 
 
+def put(
+    connection: Connection,
+    project_id: int,
+    name: str,
+    runs: Sequence[Trajectory],
+    *,
+    by: Person,
+    expectation: Mapping[str, Json] | None = None,
+) -> int:
+    """Put runs into the dataset of that name, which is made when it is new; how many were new."""
+    known = {one.name: one.id for one in every(connection, project_id)}
+    place = known.get(name) or create(connection, project_id, name, by=by)
+    return add(connection, project_id, place, runs, by=by, expectation=expectation)
+
+
 def add(
     connection: Connection,
     project_id: int,
