@@ -15,14 +15,6 @@ export default function draw({ data, parentElement, setTriggerValue }) {
   grid.update(data, setTriggerValue);
 }
 
-function el(tag, className, text, attributes) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined && text !== null) made.textContent = String(text);
-  for (const [name, value] of Object.entries(attributes ?? {})) made.setAttribute(name, value);
-  return made;
-}
-
 class Grid {
   constructor(parent) {
     this.box = el("div", "grid");

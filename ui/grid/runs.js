@@ -11,14 +11,6 @@ export default function draw({ data, parentElement, setTriggerValue }) {
   list.update(data, setTriggerValue);
 }
 
-function el(tag, className, text, attributes) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined && text !== null) made.textContent = String(text);
-  for (const [name, value] of Object.entries(attributes ?? {})) made.setAttribute(name, value);
-  return made;
-}
-
 /** One mark a step, the failed ones in their colour. */
 function marks(text) {
   const made = el("span", "shape");

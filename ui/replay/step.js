@@ -8,14 +8,6 @@ const STATUSES = {
   not_executed: "not executed", abandoned: "abandoned", running: "running",
 };
 
-export function el(tag, className, text, attributes) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined && text !== null) made.textContent = String(text);
-  for (const [name, value] of Object.entries(attributes ?? {})) made.setAttribute(name, value);
-  return made;
-}
-
 function block(title, text, quotes, more) {
   const part = el("section", "block");
   const head = el("div", "block-head");

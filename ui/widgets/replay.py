@@ -1,27 +1,20 @@
 """The replay on a page: the one inline component, which walks a run without asking the server."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import streamlit as st
 
-_PARTS = ("pure.js", "step.js", "replay.js")
-
-
-def script() -> str:
-    """The component's code: three files end to end, nothing of a trace in any of them."""
-    folder = files("ui") / "replay"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in _PARTS)
-
-
-def _style() -> str:
-    return (files("ui") / "replay" / "replay.css").read_text(encoding="utf-8")
+from ui.widgets.inline import script, style
 
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    return st.components.v2.component("waypost_replay", css=_style(), js=script())
+    return st.components.v2.component(
+        "waypost_replay",
+        css=style("replay", "replay"),
+        js=script("replay", "pure", "step", "replay"),
+    )
 
 
 def replay(
