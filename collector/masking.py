@@ -1,6 +1,6 @@
 """Secrets and personal data out of readings before anything of them is stored or spooled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from waypost.records import (
@@ -73,6 +73,7 @@ class Masker:
             ("links", self._links),
             ("notes", self._notes),
         )
+        self._by_name = dict(self._fields)
 
     def keyed(self, key: bytes) -> "Masker":
         """This masker, with the key of the project whose readings come next."""
@@ -118,9 +119,21 @@ class Masker:
                 if masked is not value:
                     changes[name] = masked
         if counts:
-            found = (f"redacted:{kind}={n}" for kind, n in sorted(counts.items()))
-            changes["notes"] = (*changes.get("notes", step.notes), *found)
+            changes["notes"] = (*changes.get("notes", step.notes), *_notes_of(counts))
         return step.replace(**changes) if changes else step
+
+    def moved(
+        self, fields: dict[str, Any], attributes: dict[str, Json], texts: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Mask these fields of a step and the attributes named, in place; what was taken out."""
+        if self._off:
+            return ()
+        counts: Counts = {}
+        for name in self._by_name.keys() & fields.keys():
+            fields[name] = self._by_name[name](fields[name], counts)
+        for name in texts:
+            attributes[name] = self._entry(name, attributes[name], counts)
+        return tuple(_notes_of(counts)) if counts else ()
 
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
         harmless = self._harmless
@@ -284,9 +297,18 @@ class Masker:
         return self._text(value, counts) if isinstance(value, str) else value
 
 
+def _notes_of(counts: Counts) -> Iterator[str]:
+    return (f"redacted:{kind}={n}" for kind, n in sorted(counts.items()))
+
+
 def _weight(message: Message) -> int:
     """About how many bytes a message takes."""
-    return 600 + sum(len(v) for p in message.parts for v in p.values() if isinstance(v, str))
+    size = 600
+    for part in message.parts:
+        for value in part.values():
+            if isinstance(value, str):
+                size += len(value)
+    return size
 
 
 def _is(one: object, other: object) -> bool:

@@ -10,6 +10,7 @@ from collector.masking import Masker
 from collector.metrics import Metrics, notes_of
 from collector.packing import Parcel
 from collector.prices import Prices
+from collector.recurring import Recurring
 from collector.runs import Runs
 from waypost.assembly import Cohorts
 from waypost.store.projects import Project
@@ -49,7 +50,7 @@ class Pipeline:
         self._limit = inflated_limit
         self._prices = Prices()
         self._runs = Runs()
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, Recurring] = {}
         self._cohorts: dict[tuple[str, ...], Cohorts] = {}
         self._maskers: dict[str, Masker] = {}
 
@@ -64,10 +65,9 @@ class Pipeline:
     def _spans(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
         project = request.project
         decoded = decode_traces(body, request.encoding, runs=self._runs)
-        reader = self._reader(project)
         cohorts = self._cohorts_of(project)
-        masker = self._masker(project, id_key)
-        readings = tuple([masker.reading(reader.read(s, cohorts)) for s in decoded.spans])
+        read = self._recurring(project, id_key).reading
+        readings = tuple([read(span, cohorts) for span in decoded.spans])
         for span in decoded.spans:
             for what in notes_of(span.notes):
                 self._metrics.count(project.id, TRACES, "cut", 1, what)
@@ -88,11 +88,13 @@ class Pipeline:
         )
         return Prepared(parcel, len(found), refused=decoded.refused)
 
-    def _reader(self, project: Project) -> Reader:
+    def _recurring(self, project: Project, id_key: bytes) -> Recurring:
         """Readers remember messages, and what is masked one way is not what is masked another."""
+        masker = self._masker(project, id_key)
         found = self._readers.get(project.masking)
         if found is None:
-            found = self._readers[project.masking] = Reader(prices=self._prices)
+            reader = Reader(prices=self._prices)
+            found = self._readers[project.masking] = Recurring(reader, masker, self._prices)
         return found
 
     def _cohorts_of(self, project: Project) -> Cohorts:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from collector.convention import Reader, read_log
 from collector.decode import Encoding, decode_logs, decode_traces
 from tests.shared import SAMPLES
@@ -28,6 +30,11 @@ def scenarios() -> list[tuple[str, str]]:
 def spans_of(convention: str) -> list[RawSpan]:
     body = (SAMPLES / f"{convention}.json").read_bytes()
     return decode_traces(body, Encoding.JSON).spans
+
+
+def whole(reading: Reading) -> bytes:
+    """All that a reading holds, so that 1, 1.0 and True differ and the order of names does not."""
+    return orjson.dumps(reading, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """Our own contract: `agent.trajectory` and `agent.trajectory.step`."""
 
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from collector import moving
 from collector.convention import Convention
 from collector.reading import genai
 from collector.reading.draft import Draft
 from collector.reading.kinds import guess, kind_of_word
 from collector.reading.values import as_flag, as_int, as_list, as_text
 from waypost import names
-from waypost.records import Human, Kind, RawSpan, Status
+from waypost.records import Human, Json, Kind, RawSpan, Status
 
 _KINDS = {kind.value: kind for kind in Kind} | {"final": Kind.LLM}
 _SPANS = (names.SPAN_STEP, names.SPAN_TRAJECTORY)
@@ -60,8 +65,12 @@ _NUMBERS = (
 
 def _trajectory_id(draft: Draft) -> str | None:
     found = (draft.text(names.TRAJECTORY_ID) or "").lower()
-    is_hex = len(found) == 32 and all(c in "0123456789abcdef" for c in found)
-    return found if is_hex else None
+    return found if _ID.fullmatch(found) else None
+
+
+def _move_id(moved: moving.Moved, value: Json) -> bool:
+    moved.fields["trajectory_id"] = value
+    return type(value) is str and _ID.fullmatch(value) is not None
 
 
 def _read_delta(draft: Draft) -> None:
@@ -86,4 +95,26 @@ def _read_notes(draft: Draft) -> None:
             draft.notes.append(f"truncated:{text}")
 
 
-CONVENTION = Convention("waypost", 10, _matches, _mark, _read)
+_ID: Final = re.compile("[0-9a-f]{32}")
+_MOVING: Final[Mapping[str, moving.Mover]] = {
+    **{name: moving.number(field) for field, name in _NUMBERS},
+    names.BASE_STEP: moving.number("input_base"),
+    names.KEEP: moving.number("input_keep", 0),
+    names.TRAJECTORY_ID: _move_id,
+    names.SESSION: moving.text("session"),
+    names.CONVERSATION: moving.text("session", gap=True),
+    names.USER: moving.text("user"),
+    names.TOKENS_IN: moving.tokens("input"),
+    names.TOKENS_OUT: moving.tokens("output"),
+    names.TOKENS_CACHE_READ: moving.tokens("cache_read"),
+    names.TOKENS_CACHE_WRITE: moving.tokens("cache_write"),
+    names.TOKENS_REASONING: moving.tokens("reasoning"),
+    names.RESPONSE_ID: moving.text("response_id"),
+    names.INPUT: moving.messages("input", names.INPUT, "user"),
+    names.OUTPUT: moving.messages("output", names.OUTPUT, "assistant"),
+    names.TOOL_CALL_ID: moving.text("call_id", unless=genai.NO_CALL),
+    names.TOOL_ARGUMENTS: moving.arguments,
+    names.TOOL_RESULT: moving.result,
+}
+
+CONVENTION = Convention("waypost", 10, _matches, _mark, _read, moving=_MOVING)

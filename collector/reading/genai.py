@@ -17,6 +17,7 @@ from collector.reading.values import as_flag, as_int, as_list, as_number
 from waypost import names
 from waypost.records import Guard, Json, Kind, Memory, Message
 
+NO_CALL = "<not specified>"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF, Kind.HUMAN)
 
 
@@ -110,7 +111,7 @@ def finish_from_output(draft: Draft, name: str) -> None:
 def _read_tool(draft: Draft) -> None:
     draft.put("tool", draft.text(names.TOOL_NAME))
     call_id = draft.text(names.TOOL_CALL_ID)
-    draft.put("call_id", None if call_id == "<not specified>" else call_id)
+    draft.put("call_id", None if call_id == NO_CALL else call_id)
     draft.put("tool_type", draft.text(names.TOOL_TYPE))
     for name in (names.TOOL_ARGUMENTS, "gen_ai.tool.arguments", "gen_ai.tool.input"):
         read_arguments(draft, name)

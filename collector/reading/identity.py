@@ -92,12 +92,24 @@ def sayers(names: tuple[str, ...], cohorts: Cohorts | None) -> Getter | None:
     return said
 
 
+class Resources:
+    """The content of a resource, which all spans of a group share, as one value."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Mapping[str, Json], bytes] = ({}, b"")
+
+    def key(self, resource: Mapping[str, Json]) -> bytes:
+        if self._last[0] is not resource:
+            self._last = (resource, orjson.dumps(resource))
+        return self._last[1]
+
+
 class Identities:
     """Who and where of spans seen lately: the spans of a run say the same again and again."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, dict[str, Any]] = {}
-        self._resource: tuple[Mapping[str, Json], bytes] = ({}, b"")
+        self._resources = Resources()
 
     def read(self, draft: Draft, cohorts: Cohorts | None, said: Getter | None) -> None:
         """Fill the fields of identity and cohort; `said` is what `sayers` gave for the span."""
@@ -106,7 +118,7 @@ class Identities:
             cohorts.keys if cohorts is not None else None,
             draft.kind,
             draft.span.scope_name,
-            self._resource_key(draft.span.resource),
+            self._resources.key(draft.span.resource),
             said(draft.attributes) if said is not None else None,
             *map(fields.get, _FIELDS),
         )
@@ -126,12 +138,6 @@ class Identities:
             self._known.clear()
         if len(repr(key)) <= _LONG:
             self._known[key] = found
-
-    def _resource_key(self, resource: Mapping[str, Json]) -> bytes:
-        """The content of a resource, which all spans of a group share."""
-        if self._resource[0] is not resource:
-            self._resource = (resource, orjson.dumps(resource))
-        return self._resource[1]
 
 
 def _read(draft: Draft, cohorts: Cohorts | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from collector.reading.literal import read_fields
-from collector.reading.parts import Part, call_part, parts_of, response_part
+from collector.reading.parts import Part, call_part, is_plain_parts, parts_of, response_part
 from collector.reading.values import as_text, parsed
 from waypost.records import Json, Message
 
@@ -22,11 +22,24 @@ _HOLDERS: Final = (
     "outputs", "output", "response", "update", "inputs", "input", "request",
 )  # fmt: skip
 _DEPTH: Final = 8
+_PLAIN_NAMES: Final = frozenset({"role", "parts", "finish_reason"})
+_PLAIN_ROLES: Final = frozenset({"user", "assistant", "system", "tool"})
 
 
 def messages_of(value: Json, role: str = "user") -> tuple[Message, ...]:
     """Every message found in a value; `role` is given to bare texts and blocks."""
-    return tuple(_found(parsed(value), role, 0))
+    value = parsed(value)
+    if isinstance(value, list) and value and all(map(_is_plain, value)):
+        return tuple([Message(m["role"], tuple(m["parts"])) for m in value])  # type: ignore[call-overload,index,arg-type]  # seen to be so
+    return tuple(_found(value, role, 0))
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether a message has the GenAI shape already, so that nothing in it needs to be changed."""
+    if not isinstance(value, dict) or not value.keys() <= _PLAIN_NAMES:
+        return False
+    parts = value.get("parts")
+    return value.get("role") in _PLAIN_ROLES and isinstance(parts, list) and is_plain_parts(parts)
 
 
 def _found(value: Json, role: str, depth: int) -> Iterator[Message]:

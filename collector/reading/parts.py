@@ -7,6 +7,9 @@ from collector.reading.values import as_text, parsed
 from waypost.records import Json
 
 Part = dict[str, Json]
+_TEXT_NAMES: Final = frozenset({"type", "content"})
+_CALL_NAMES: Final = frozenset({"type", "id", "name", "arguments"})
+_RESPONSE_NAMES: Final = frozenset({"type", "id", "response"})
 
 
 def text_part(content: str) -> Part:
@@ -28,6 +31,38 @@ def response_part(call_id: Json, response: Json) -> Part:
     if found := as_text(call_id):
         part["id"] = found
     return part
+
+
+def is_plain_parts(parts: list[Json]) -> bool:
+    """Whether these are parts already, just as `parts_of` would make them."""
+    return all(isinstance(p, dict) and _is_plain(p) for p in parts)
+
+
+def _is_plain(part: Mapping[str, Json]) -> bool:
+    names = part.keys()
+    match part.get("type"):
+        case "text":
+            return names == _TEXT_NAMES and isinstance(part["content"], str)
+        case "tool_call":
+            return (
+                names == _CALL_NAMES
+                and _is_bare(part["id"])
+                and _is_bare(part["name"])
+                and isinstance(part["arguments"], dict)
+            )
+        case "tool_call_response":
+            return (
+                names == _RESPONSE_NAMES
+                and _is_bare(part["id"])
+                and isinstance(part["response"], str)
+            )
+        case _:
+            return False
+
+
+def _is_bare(value: Json) -> bool:
+    """Whether `as_text` gives the value itself."""
+    return isinstance(value, str) and as_text(value) is value
 
 
 def parts_of(content: Json) -> list[Part]:

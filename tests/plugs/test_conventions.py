@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collector.convention import GROUP, PACKAGE, Convention, Reader
 from tests.conventions_table import DOCUMENT, render
-from tests.samples import conventions, load, sample, scenarios, spans_of
+from tests.samples import conventions, load, sample, scenarios, spans_of, whole
 from waypost.assembly import Cohorts
 from waypost.plugins import discover
 from waypost.records import Json, Kind, RawSpan, Status, Step, Trajectory
@@ -151,7 +151,7 @@ def test_what_a_reader_remembers_never_changes_what_it_reads(convention: str) ->
     for sent in spans_of(convention)[:3]:
         for span in altered(sent):
             fresh = Reader(everyone).read(span, cohorts)
-            assert repr(warm.read(span, cohorts)) == repr(fresh)
+            assert whole(warm.read(span, cohorts)) == whole(fresh)
 
 
 def test_ranks_are_unequal_so_that_the_order_is_certain() -> None:

@@ -1,0 +1,180 @@
+"""Spans like one that was read and masked before: only what moves is read anew.
+
+The steps of an agent differ in ids, times, messages and counts; the rest (who, where, which model,
+which prompt) is said again with every span. A convention names what moves and how its plain values
+are read; whatever is unusual is read the long way. What a pattern is learned from is read both
+ways, and the pattern is kept only if they agree.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+from collector.convention import Reader
+from collector.masking import Masker
+from collector.moving import Moved, Mover
+from collector.prices import Prices
+from collector.reading.identity import Resources
+from waypost.assembly.cohort import Cohorts
+from waypost.records import Json, Kind, RawSpan, Reading, Step, Tokens
+
+_SHAPES: Final = 2_000
+_HELD: Final = 8 << 20
+_TRIALS: Final = 64
+_ERROR_CODE: Final = 2
+
+Attributes: TypeAlias = Mapping[str, Json]
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """What the names of a span's attributes decide: which values tell spans apart, which move.
+
+    `misses` counts patterns that were learned and `hits` spans that had one: where some attribute
+    never repeats, learning only costs.
+    """
+
+    still: Callable[[Attributes], tuple[Json, ...]]
+    moving: tuple[tuple[str, Mover], ...]
+    hits: int = 0
+    misses: int = 0
+
+    @property
+    def pays(self) -> bool:
+        return self.misses < _TRIALS or self.hits > self.misses
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One masked step, and which attributes are left of its span, those with texts that move."""
+
+    step: Step
+    left: tuple[str, ...]
+    texts: tuple[str, ...]
+    priced: bool
+
+
+class Recurring:
+    """Reads and masks spans; what one like them came to is not worked out again."""
+
+    def __init__(self, reader: Reader, masker: Masker, prices: Prices) -> None:
+        self._reader = reader
+        self._masker = masker
+        self._prices = prices
+        self._resources = Resources()
+        self._shapes: dict[Hashable, Shape | None] = {}
+        self._known: dict[Hashable, Pattern | None] = {}
+        self._held = 0
+        self.hits = 0
+
+    def reading(self, span: RawSpan, cohorts: Cohorts) -> Reading:
+        """The masked reading of a span."""
+        shape = self._shape_of(span, cohorts)
+        if shape is None or not shape.pays:
+            return self._read(span, cohorts)
+        key = self._key_of(span, shape)
+        try:
+            pattern = self._known.get(key, _UNKNOWN)
+        except TypeError:  # a list of lists or an object among the values
+            return self._read(span, cohorts)
+        step = self._step(span, shape, pattern) if isinstance(pattern, Pattern) else None
+        if step is not None:
+            shape.hits += 1
+            self.hits += 1
+            return Reading(step)
+        reading = self._read(span, cohorts)
+        if pattern is _UNKNOWN:
+            shape.misses += 1
+            self._keep(key, self._pattern(span, shape, reading))
+        return reading
+
+    def _read(self, span: RawSpan, cohorts: Cohorts) -> Reading:
+        return self._masker.reading(self._reader.read(span, cohorts))
+
+    def _shape_of(self, span: RawSpan, cohorts: Cohorts) -> Shape | None:
+        """None for spans that carry more than attributes, and where nothing is known to move."""
+        if span.events or span.links or span.notes or span.status_message:
+            return None
+        if span.status_code == _ERROR_CODE or type(span.attributes) is not dict:
+            return None
+        names = tuple(span.attributes)
+        key = (names, span.name, cohorts.keys)
+        try:
+            return self._shapes[key]
+        except KeyError:
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            moving = self._reader.choose(span).moving
+            found = self._shapes[key] = _shape(names, moving, cohorts)
+            return found
+
+    def _key_of(self, span: RawSpan, shape: Shape) -> Hashable:
+        """What all spans of one pattern have in common."""
+        values = shape.still(span.attributes)
+        return (
+            shape, tuple([tuple(v) if type(v) is list else v for v in values]),
+            tuple(map(type, values)),  # 1 and True are equal, what they say is not
+            span.parent_id is None, span.span_kind, span.status_code, span.scope_name,
+            span.scope_version, self._resources.key(span.resource),
+        )  # fmt: skip
+
+    def _keep(self, key: Hashable, pattern: Pattern | None) -> None:
+        if self._held > _HELD:
+            self._known.clear()
+            self._held = 0
+        self._held += 2_000
+        if pattern is not None:
+            texts = (v for v in pattern.step.attributes.values() if isinstance(v, str))
+            self._held += sum(map(len, texts))
+        self._known[key] = pattern
+
+    def _pattern(self, span: RawSpan, shape: Shape, reading: Reading) -> Pattern | None:
+        """What further spans like this one are read by; None when that gives another step."""
+        if reading.contents or reading.feedback:
+            return None
+        step = reading.step
+        left = tuple(step.attributes)
+        if not span.attributes.keys() >= step.attributes.keys():
+            return None
+        moving = {name for name, _ in shape.moving}
+        texts = tuple(n for n in left if n in moving and isinstance(span.attributes[n], str))
+        pattern = Pattern(step, left, texts, step.cost_source == "priced")
+        return pattern if self._step(span, shape, pattern) == step else None
+
+    def _step(self, span: RawSpan, shape: Shape, pattern: Pattern) -> Step | None:
+        """The step of a span that differs from the pattern's in what moves alone."""
+        sent = span.attributes
+        moved = Moved(span, self._reader.recall)
+        for name, move in shape.moving:
+            if not move(moved, sent[name]):
+                return None
+        known = pattern.step
+        fields = moved.fields
+        if moved.tokens and known.kind is Kind.LLM:
+            fields["tokens"] = tokens = Tokens(**moved.tokens)
+            if pattern.priced:
+                models = (known.model, known.model_requested)
+                fields["cost_usd"] = self._prices.cost(
+                    known.provider, models, tokens, span.started_at
+                )
+        left = {name: sent[name] for name in pattern.left}
+        notes = self._masker.moved(fields, left, pattern.texts)
+        return known.replace(
+            trace_id=span.trace_id, span_id=span.span_id, parent_id=span.parent_id,
+            started_at=span.started_at, ended_at=span.ended_at, attributes=left, notes=notes,
+            **fields,
+        )  # fmt: skip
+
+
+_UNKNOWN: Final = object()
+
+
+def _shape(names: tuple[str, ...], moving: Mapping[str, Mover], cohorts: Cohorts) -> Shape | None:
+    """None when nothing moves; what a cohort is made of tells spans apart."""
+    moves = [n for n in names if n in moving and n not in cohorts.attributes]
+    still = [n for n in names if n not in moves]
+    if not moves or not still:
+        return None
+    # The first again, because of one name `itemgetter` gives no tuple.
+    return Shape(itemgetter(*still, still[0]), tuple((n, moving[n]) for n in moves))

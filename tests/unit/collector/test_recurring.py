@@ -1,0 +1,141 @@
+"""Spans read by the pattern of an earlier one come out as if each had been read alone."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.convention import GROUP, PACKAGE, Convention, Reader
+from collector.masking import Masker
+from collector.prices import Prices
+from collector.recurring import Recurring
+from tests.samples import conventions, spans_of, whole
+from waypost import names
+from waypost.assembly import Cohorts
+from waypost.plugins import discover
+from waypost.records import Json, RawSpan
+
+KEY = b"k" * 32
+SECRET = "sk-proj-" + "Ab1" * 16
+COHORTS = Cohorts(["region", "agent", "model", "prompt_version", "user.id"])
+PRICES = Prices()
+FOUND = discover(Convention, package=PACKAGE, group=GROUP)
+READER, MASKER = Reader(FOUND, prices=PRICES), Masker("standard", key=KEY)
+NOW = 1_795_000_000_000_000_000
+
+
+def a_message(role: str, text: str) -> str:
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+
+
+MODEL: dict[str, Json] = {
+    names.SCHEMA: 1, names.STEP: 3, names.KIND: "llm", names.TRAJECTORY_ID: "a" * 32,
+    names.SESSION: "s1", names.CONVERSATION: "s1", names.AGENT_NAME: "support",
+    names.OPERATION: "chat", names.PROVIDER: "openai", names.REQUEST_MODEL: "gpt-4o-mini",
+    names.FINISH_REASONS: ["stop"], names.COHORT + "region": "eu",
+    names.TOKENS_IN: 200, names.TOKENS_OUT: 20, names.TOKENS_CACHE_READ: 128,
+    names.BASE_STEP: 1, names.KEEP: 2, names.RESPONSE_ID: "resp_1",
+    names.INPUT: a_message("tool", "found"), names.OUTPUT: a_message("assistant", "so it is"),
+}  # fmt: skip
+TOOL: dict[str, Json] = {
+    names.SCHEMA: 1, names.STEP: 4, names.KIND: "tool", names.TOOL_NAME: "search",
+    names.TOOL_CALL_ID: "call_1", names.TOOL_ARGUMENTS: '{"q": "x"}', names.TOOL_RESULT: "found",
+    names.USER: "u1", names.TURN: 2, names.ATTEMPT: 1,
+}  # fmt: skip
+VALUES: list[Json] = [
+    1, 2, 7, 0, -1, True, False, 2**31, 2**63 - 1, 4_111_111_111_111_111, 0.5, float("inf"), "",
+    " ", "7", "s2", '"quoted"', "<not specified>", "[Scrubbed due to x]", "b" * 32, "B" * 32,
+    "jane.doe@example.org", SECRET, f"key {SECRET}", "{}", '{"password": "hunter22"}',
+    '{"q": "y"}', '{"kwargs": {"q": 1}}', "[]", "[1]", "{not json", "content='x' tool_call_id='c'",
+    '{"output": "x"}', '{"content": "x", "type": "tool", "status": "error"}', ["stop"], [["x"]],
+    {"a": 1}, None, a_message("user", "hello"), a_message("user", "mail jane.doe@example.org"),
+    a_message("human", "hi"), '[{"role": "user", "content": "plain"}]', "llm", "tool", "running",
+]  # fmt: skip
+
+
+def a_span(attributes: dict[str, Json], number: int = 1, **more: Any) -> RawSpan:
+    values: dict[str, Any] = {
+        "trace_id": f"{number % 3 + 1:032x}", "span_id": f"{number + 1:016x}",
+        "parent_id": "f" * 16,
+        "name": names.SPAN_STEP, "started_at": NOW + number, "ended_at": NOW + number + 5,
+        "scope_name": names.SCOPE, "resource": {"service.name": "shop"},
+    }  # fmt: skip
+    return RawSpan(**{**values, "attributes": attributes, **more})
+
+
+def recurring(level: str = "standard") -> Recurring:
+    return Recurring(Reader(FOUND, prices=PRICES), Masker(level, key=KEY), PRICES)
+
+
+def alone(span: RawSpan) -> bytes:
+    return whole(MASKER.reading(READER.read(span, COHORTS)))
+
+
+def check(spans: Iterable[RawSpan]) -> int:
+    """That each span comes out as if it were read alone; how many came from a pattern."""
+    warm = recurring()
+    for span in spans:
+        assert whole(warm.reading(span, COHORTS)) == alone(span)
+    return warm.hits
+
+
+def steps(base: dict[str, Json], changes: Sequence[dict[str, Json]]) -> list[RawSpan]:
+    return [a_span({**base, **change}, n) for n, change in enumerate(changes)]
+
+
+def test_the_second_step_of_a_kind_comes_from_the_pattern_of_the_first() -> None:
+    more: dict[str, Json] = {
+        names.STEP: 5, names.TOKENS_IN: 900, names.TRAJECTORY_ID: "c" * 32, names.SESSION: "s9",
+        names.INPUT: a_message("tool", f"mail jane.doe@example.org and {SECRET}"),
+    }  # fmt: skip
+    assert check(steps(MODEL, [{}, more])) == 1
+    call: dict[str, Json] = {
+        names.TOOL_ARGUMENTS: '{"password": "hunter22"}',
+        names.TOOL_CALL_ID: SECRET,
+    }
+    assert check(steps(TOOL, [{}, call])) == 1
+
+
+def test_every_recorded_sample_reads_the_same_twice() -> None:
+    for convention in (*conventions(), "agent_trajectory"):
+        sent = spans_of(convention)
+        check([*sent, *sent])
+
+
+def test_the_steps_of_our_own_tracer_mostly_recur() -> None:
+    sent = [s for s in spans_of("agent_trajectory") if not s.events and not s.links]
+    again = [replace(s, trace_id="9" * 32, span_id=s.span_id[::-1]) for s in sent]
+    assert check([*sent, *again]) >= len(sent) * 3 // 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_moves_is_read_as_if_alone(data: st.DataObject) -> None:
+    base = data.draw(st.sampled_from([MODEL, TOOL]))
+    odd = st.dictionaries(st.sampled_from(sorted(base)), st.sampled_from(VALUES), max_size=4)
+    check(steps(base, data.draw(st.lists(odd, min_size=2, max_size=5))))
+
+
+def test_each_value_of_each_attribute_is_read_as_if_alone() -> None:
+    for base in (MODEL, TOOL):
+        for name in base:
+            check(steps(base, [{}, *({name: value} for value in VALUES), {}]))
+
+
+def test_what_lies_outside_the_attributes_tells_spans_apart() -> None:
+    ways: list[dict[str, Any]] = [
+        {"name": "other"}, {"status_code": 1}, {"status_code": 2, "status_message": "no"},
+        {"parent_id": None}, {"span_kind": 3}, {"scope_name": "x"}, {"notes": ("repaired=1",)},
+        {"resource": {"service.name": "other"}},
+    ]  # fmt: skip
+    check([a_span(MODEL), *(a_span(MODEL, n, **way) for n, way in enumerate(ways)), a_span(MODEL)])
+
+
+def test_an_attribute_that_never_repeats_is_not_learned_for_ever() -> None:
+    warm = recurring()
+    for n in range(200):
+        warm.reading(a_span({**TOOL, "request": f"r{n}"}, n), COHORTS)
+    assert len(warm._known) < 100
