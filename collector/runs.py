@@ -161,6 +161,10 @@ def _bears(raw: bytes, at: int, prefix: bytes) -> bool:
     """Whether the field here is an attribute whose key begins so."""
     if raw[at] != _ATTRIBUTE:
         return False
+    if at + 5 < len(raw):  # lengths of one or two bytes, as nearly all are, without a call
+        short = at + 2 if raw[at + 1] < 0x80 else at + 3
+        if raw[short - 1] < 0x80 and raw[short] == 0x0A and raw[short + 1] < 0x80:
+            return raw.startswith(prefix, short + 2)
     _, start = _length(raw, at + 1)
     if start < 0 or raw[start : start + 1] != b"\x0a":
         return False
@@ -171,6 +175,10 @@ def _bears(raw: bytes, at: int, prefix: bytes) -> bool:
 def _end(raw: bytes, at: int) -> int | None:
     """Where the field that begins here ends; None for kinds that spans do not have."""
     tag = raw[at]
+    if tag == _ATTRIBUTE and at + 3 < len(raw) and (raw[at + 1] < 0x80 or raw[at + 2] < 0x80):
+        size = raw[at + 1]
+        end = at + 2 + size if size < 0x80 else at + 3 + (size & 0x7F) + (raw[at + 2] << 7)
+        return end if end <= len(raw) else None
     wire = tag & 7
     if tag & 0x80:
         return None
