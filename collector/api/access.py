@@ -103,5 +103,7 @@ def _caller(request: Request) -> Iterator[Caller]:
         yield Caller(projects.get(connection, key.project_id), actor, connection, engine, door)
 
 
-By = Annotated[Caller, Depends(_caller)]
+# Committed before it is answered. Five at once: a verdict is written over a connection of its own,
+# and the pool has ten.
+By = Annotated[Caller, Depends(_caller, scope="function", max_concurrency=5)]
 SECURED = [Security(scheme) for scheme in _SCHEMES]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -354,3 +355,38 @@ def test_the_specification_is_kept(api: Api) -> None:
         check()
         seen += 1
     assert seen >= 20
+
+
+def test_a_change_is_committed_before_it_is_answered(api: Api) -> None:
+    seen: list[str] = []
+
+    async def told(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            seen.append(message["type"])
+            await send(message)
+
+        await api.app(scope, receive, sending)
+
+    def committed(_: Connection) -> None:
+        seen.append("commit")
+
+    sa.event.listen(api.engine, "commit", committed)
+    try:
+        answer = TestClient(told).put(
+            "/rules/late",
+            json={"rule": {"evaluator": "safe", "level": 0.1}},
+            headers={"x-api-key": api.keys["admin"]},
+        )
+    finally:
+        sa.event.remove(api.engine, "commit", committed)
+    assert answer.status_code == 200, answer.text
+    assert seen.index("commit") < seen.index("http.response.start")
+
+
+def test_more_verdicts_at_once_than_there_are_connections_are_all_taken(api: Api) -> None:
+    def give(number: int) -> int:
+        body = {"trace_id": api.trace, "name": f"thumb {number}", "value": 1}
+        return int(api.send("POST", "/feedback", "write", body).status_code)
+
+    with ThreadPoolExecutor(30) as pool:
+        assert set(pool.map(give, range(60))) == {202}
