@@ -25,6 +25,7 @@ from waypost.store.opened import store
 
 Loop = Callable[[threading.Event], None]
 STOP_SECONDS = 10.0
+SHOW_SECONDS = 10.0
 NO_JUDGE = "no judge model is set: WAYPOST_JUDGE_MODEL names one"
 log = logging.getLogger("waypost.worker")
 
@@ -37,11 +38,16 @@ def build_plans(settings: Settings) -> Plans:
     return Plans(find_evaluators(folders), file)
 
 
-def show_file(engine: Engine, plans: Plans) -> None:
-    """Put the file's tables beside the projects' own, where pages and programs can read them."""
+def show_file(engine: Engine, plans: Plans, shown: set[int]) -> None:
+    """Put the file's tables beside the projects' own, where pages and programs can read them.
+
+    Only those of projects that are not `shown` yet: one that is made later is shown then.
+    """
     with plainly(), engine.begin() as connection:
-        for project in projects.every(connection):
-            evaluator_settings.sync_file(connection, project.id, plans.file)
+        new = {project.id for project in projects.every(connection)} - shown
+        for project_id in sorted(new):
+            evaluator_settings.sync_file(connection, project_id, plans.file)
+    shown |= new
 
 
 def build_clerk(settings: Settings, engine: Engine, desk: Desk) -> Clerk | None:
@@ -82,7 +88,8 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
             signal.signal(number, lambda *_: ended.set())
     with store(settings) as engine:
         plans = build_plans(settings)
-        show_file(engine, plans)
+        shown: set[int] = set()
+        show_file(engine, plans, shown)
         desk = Desk(plans)
         clerk, vacant = find_clerk(settings, engine, desk)
         outbox = Outbox(settings.scores_endpoint) if settings.scores_endpoint else None
@@ -94,9 +101,10 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         )
         paused = clerk.paused if clerk else lambda: vacant
         health = Chore("health", LOOK_SECONDS, lambda: look_at_all(engine, plans, paused=paused()))
+        file = Chore("file", SHOW_SECONDS, lambda: show_file(engine, plans, shown))
         # A slow receiver holds up no alarm, and the night's cleaning neither.
         alarms = alert_chores(engine, settings, plans.evaluators)
-        groups = [[*store_chores(engine), health], *([chore] for chore in alarms)]
+        groups = [[*store_chores(engine), health, file], *([chore] for chore in alarms)]
         loops: list[Loop] = [partial(run_chores, chores) for chores in groups]
         loops += [part.run for part in (clerk, outbox) if part is not None]
         with _beside(loops, ended):

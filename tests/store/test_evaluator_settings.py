@@ -19,7 +19,7 @@ from tests.unit.evaluators.test_worker import send, settle_jobs, shipped, stored
 from waypost.errors import BadSetting, NotFound, WrongUse
 from waypost.settings import Settings
 from waypost.settings_check import checker
-from waypost.store import audit, evaluator_settings, keys
+from waypost.store import audit, evaluator_settings, keys, projects
 from waypost.store.audit import Actor
 from waypost.store.evaluator_settings import Tables
 from waypost.store.ingest import Writer
@@ -127,16 +127,28 @@ def test_the_files_tables_are_shown_beside_the_projects_own(
     path.write_text("[evaluators.loop]\nowner = 'ops'\nparameters.repeats = 5\n")
     put(engine, "loop", {"sampling": 0.5})
     plans = build_plans(Settings(database_url=database, config=path))
-    show_file(engine, plans)
+    show_file(engine, plans, set())
     with engine.connect() as connection:
         known = [(s.origin, s.name) for s in evaluator_settings.every(connection, 1)]
         tables = evaluator_settings.in_force(connection, 1)
     assert known == [("file", "loop"), ("store", "loop")]
     chosen = parse_config(tables, plans.evaluators).assignment("loop")
     assert (chosen.owner, chosen.sampling, chosen.parameters) == ("ops", 0.5, {"repeats": 5})
-    show_file(engine, Plans(plans.evaluators, {}))
+    show_file(engine, Plans(plans.evaluators, {}), set())
     with engine.connect() as connection:
         assert [s.origin for s in evaluator_settings.every(connection, 1)] == ["store"]
+
+
+def test_a_project_made_while_a_worker_runs_is_shown_the_file_too(engine: Engine) -> None:
+    plans = Plans({shipped.name: shipped}, {"evaluators": {shipped.name: {"owner": "ops"}}})
+    shown: set[int] = set()
+    show_file(engine, plans, shown)
+    with engine.begin() as connection:
+        made = projects.create(connection, "later", by=ANN)
+    show_file(engine, plans, shown)
+    with engine.connect() as connection:
+        known = evaluator_settings.every(connection, made.id)
+    assert [(s.origin, s.name) for s in known] == [("file", shipped.name)]
 
 
 def test_rest_sets_shows_and_refuses(engine: Engine) -> None:
