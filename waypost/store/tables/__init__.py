@@ -1,6 +1,6 @@
 """The tables as SQLAlchemy Core sees them; a test holds them equal to the migrated schema."""
 
-from waypost.store.tables import alerts, evaluators, projects, reviews, runs, scores
+from waypost.store.tables import alerts, evaluators, projects, reviews, runs, scores, trials
 from waypost.store.tables.columns import metadata
 
 PARTITIONED = ("trajectory", "step", "message", "content", "feedback", "score")
@@ -14,4 +14,5 @@ __all__ = [
     "reviews",
     "runs",
     "scores",
+    "trials",
 ]

@@ -1,0 +1,147 @@
+"""A trial holds one result a case of its dataset's version, and what the gate said of it."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from tests.store.test_datasets import ANA, run
+from waypost.errors import NotAllowed, NotFound, WrongUse
+from waypost.roles import Person, Role
+from waypost.store import audit, datasets, trials
+from waypost.store.trials import Word
+
+TRACE = "a" * 32
+
+
+def filled(connection: Connection, cases: int = 3) -> int:
+    made = datasets.create(connection, 1, "refunds", by=ANA)
+    datasets.add(connection, 1, made, [run(n) for n in range(cases)], by=ANA)
+    return made
+
+
+def test_a_trial_takes_one_result_a_case_and_the_last_counts(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+        trial = trials.begin(connection, 1, made, name="v16", note="the fix", by=ANA)
+        trials.record(connection, 1, trial.id, run(1).id, trace_id=None, error="timeout")
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, answer="yes")
+        trials.record(connection, 1, trial.id, run(1).id, trace_id=TRACE, differences={"n": 1})
+        trials.finish(connection, 1, trial.id)
+        now = trials.named(connection, 1, made, "v16")
+        came = trials.results(connection, 1, trial.id)
+    assert (now.version, now.cases, now.results, now.errors, now.note) == (1, 3, 2, 0, "the fix")
+    assert now.finished_at is not None
+    assert [r.key for r in came] == [run(0).id, run(1).id]
+    assert [(r.trace_id, r.answer, r.error) for r in came] == [(TRACE, "yes", ""), (TRACE, "", "")]
+    assert came[1].differences == {"n": 1}
+
+
+def test_a_name_is_taken_once_a_dataset_and_a_viewer_begins_none(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+        other = datasets.create(connection, 1, "other", by=ANA)
+        trials.begin(connection, 1, made, name="v16", by=ANA)
+        trials.begin(connection, 1, other, name="v16", by=ANA)
+        with pytest.raises(WrongUse, match="a name of its own"):
+            trials.begin(connection, 1, made, name=" v16 ", by=ANA)
+        with pytest.raises(WrongUse, match="cannot name a trial"):
+            trials.begin(connection, 1, made, name="v\x1b[31m", by=ANA)
+        with pytest.raises(NotAllowed):
+            trials.begin(connection, 1, made, name="v17", by=Person("vic", Role.VIEWER))
+        assert [e.action for e in audit.latest(connection, 1)][:2] == ["trial.begin"] * 2
+
+
+def test_a_trial_is_of_the_version_it_began_with(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+        datasets.remove(connection, 1, made, [run(0).id], by=ANA)
+        old = trials.begin(connection, 1, made, name="old", version=1, by=ANA)
+        new = trials.begin(connection, 1, made, name="new", by=ANA)
+        trials.record(connection, 1, old.id, run(0).id, trace_id=TRACE)
+        with pytest.raises(NotFound, match="not in the version"):
+            trials.record(connection, 1, new.id, run(0).id, trace_id=TRACE)
+        with pytest.raises(NotFound, match="no version 9"):
+            trials.begin(connection, 1, made, name="x", version=9, by=ANA)
+        held = [(t.name, t.cases) for t in trials.every(connection, 1, made)]
+    assert held == [("new", 2), ("old", 3)]
+
+
+def test_a_finished_trial_takes_no_more(engine: Engine) -> None:
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        trials.finish(connection, 1, trial.id)
+        with pytest.raises(WrongUse, match="begin another"):
+            trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+
+
+def test_another_project_sees_and_changes_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+        trial = trials.begin(connection, 1, made, name="v16", by=ANA)
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+        wrong: list[Any] = [
+            lambda: trials.begin(connection, 2, made, name="x", by=ANA),
+            lambda: trials.named(connection, 2, made, "v16"),
+            lambda: trials.record(connection, 2, trial.id, run(0).id, trace_id=None),
+            lambda: trials.finish(connection, 2, trial.id),
+            lambda: trials.decide(
+                connection, 2, trial.id, Word.YES, sentence="", conditions=[], by=ANA
+            ),
+        ]
+        for call in wrong:
+            with pytest.raises(NotFound):
+                call()
+        assert trials.every(connection, 2, made) == []
+        assert trials.results(connection, 2, trial.id) == []
+        assert trials.decisions(connection, 2, trial.id) == []
+        assert trials.named(connection, 1, made, "v16").finished_at is None
+
+
+def test_what_the_gate_said_last_is_shown_and_what_it_said_before_stays(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+        trial = trials.begin(connection, 1, made, name="v16", by=ANA)
+        for word in (Word.UNKNOWN, Word.NO):
+            trials.decide(
+                connection, 1, trial.id, word, sentence=f"{word}!", conditions=[{"k": 7}],
+                baseline="v15", by=ANA,
+            )  # fmt: skip
+        said = trials.named(connection, 1, made, "v16").decision
+        words = [d.word for d in trials.decisions(connection, 1, trial.id)]
+    assert said is not None
+    assert (said.word, said.sentence, said.by) == (Word.NO, "no!", "ana")
+    assert (said.baseline, said.conditions) == ("v15", ({"k": 7},))
+    assert words == [Word.NO, Word.UNKNOWN]
+
+
+def test_whatever_an_agent_answers_is_stored(engine: Engine) -> None:
+    deep: Any = "x"
+    for _ in range(500):
+        deep = [deep]
+    nasty = {"a\0b": "\ud800", "n": float("nan"), "big": 1 << 90, "deep": deep, "o": object()}
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        trials.record(
+            connection, 1, trial.id, run(0).id, trace_id=None, answer="a\0\ud800" + "x" * 200_000,
+            error="\0" * 9000, differences=nasty,
+        )  # fmt: skip
+        trials.record(
+            connection, 1, trial.id, run(1).id, trace_id=None, differences={"x": ["y" * 99_999] * 9}
+        )
+        first, second = trials.results(connection, 1, trial.id)
+    assert (first.answer[:3], len(first.answer), len(first.error)) == ("a␀?", 100_000, 4000)
+    assert first.differences is not None
+    assert first.differences["a␀b"] == "?"
+    assert second.differences == {"left_out": "900,025 bytes"}
+
+
+def test_a_dataset_that_goes_takes_its_trials_along(engine: Engine) -> None:
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+        trials.decide(connection, 1, trial.id, Word.YES, sentence="", conditions=[], by=ANA)
+        connection.execute(sa.text("delete from dataset"))
+        for table in ("trial", "trial_result", "decision"):
+            assert connection.execute(sa.text(f"select count(*) from {table}")).scalar() == 0
