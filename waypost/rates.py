@@ -1,7 +1,7 @@
 """Rates and what may be said of them: intervals, comparisons, baselines. Server side only."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -205,3 +205,20 @@ def false_discovery(p_values: Iterable[float]) -> list[float]:
     if not values:
         return []
     return [float(v) for v in scipy("stats").false_discovery_control(values)]
+
+
+MOST_ITEMS = 1_000_000
+
+
+def first_enough(is_enough: Callable[[int], bool], least: int) -> int | None:
+    """The smallest number from `least` on that is enough, as all after it are; None over a
+    million."""
+    below, above = least - 1, max(least, 1)
+    while not is_enough(above):
+        if above >= MOST_ITEMS:
+            return None
+        below, above = above, min(2 * above, MOST_ITEMS)
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (below, middle) if is_enough(middle) else (middle, above)
+    return above
