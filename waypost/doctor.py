@@ -179,12 +179,14 @@ def _read_config(settings: Settings) -> None:
     from evaluators.alerts.channel import targets
     from evaluators.alerts.rules import parse_all
     from evaluators.alerts.watch import read
+    from evaluators.conditions import parse_gates
     from evaluators.run import build_plans
 
     build_plans(settings)
     document = read(settings.config)
     parse_all(document)
     targets(document)
+    parse_gates(document)
 
 
 def _read_users(settings: Settings) -> None:

@@ -55,7 +55,7 @@ def read(path: Path | None) -> Mapping[str, Any]:
         raise BadSetting(f"{path} cannot be read: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(f"{path} is not TOML: {error}.") from error
-    _check_names(path, "", document, (*PARTS, "alerts"))
+    _check_names(path, "", document, (*PARTS, "alerts", "gates"))
     _check_names(path, "alerts.", document.get("alerts", {}), ("rules", "channels"))
     return document
 

@@ -25,6 +25,8 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert "no table evaluator" in found[0].said
     config.write_text("[evaluators.loop]\nowner = 'ops'")
     assert [f.fine for f in named_files(Settings(config=config))] == [True]
+    config.write_text("[[gates]]\ndataset = 'refunds'\nmax_rate = 0.1")
+    assert "'max_rate' is unknown" in next(named_files(Settings(config=config))).said
     assert list(named_files(Settings())) == []
 
 

@@ -117,3 +117,8 @@ def empty(found: Sequence[object], sentence: str) -> None:
     """Say why a list is empty, beside what a program reads."""
     if not found:
         click.echo(sentence, err=True)
+
+
+def one_line(text: str) -> str:
+    """A text that a trace or a person brought, without what moves the cursor of a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -10,8 +10,8 @@ _HEAD = """\
 # The command line
 
 `waypost` exits 0 on success, 1 when its answer is no (a doctor that finds something, a channel
-that does not take a test message) and 2 on wrong use. Every error is one sentence. Options stand in
-for the [settings](settings.md) of the same name.
+that does not take a test message, a gate that is not a yes) and 2 on wrong use. Every error is one
+sentence. Options stand in for the [settings](settings.md) of the same name.
 """
 
 

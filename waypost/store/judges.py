@@ -68,6 +68,15 @@ def lags(connection: Connection, project_id: int, *, runs: int = 50) -> dict[int
     return {int(row.evaluator_id): float(row.lag) for row in rows}
 
 
+def names(connection: Connection, project_id: int) -> list[str]:
+    """The names of all evaluators that ever judged in a project."""
+    rows = connection.execute(
+        sa.text("select distinct name from evaluator where project_id = :project_id order by name"),
+        {"project_id": project_id},
+    )
+    return [row.name for row in rows]
+
+
 def ids_named(connection: Connection, project_id: int, name: str) -> list[int]:
     """The ids of all versions of an evaluator."""
     rows = connection.execute(
