@@ -172,7 +172,7 @@ class Door:
         if self._secret is None:
             with plainly(), self._engine.begin() as connection:
                 self._secret = sessions.secret(connection)
-        return blake2b(str(project_id).encode(), key=self._secret[:64], digest_size=32).digest()
+        return id_key(self._secret, project_id)
 
     def note_use(self) -> None:
         """Write down which keys were used since this was last called."""
@@ -181,6 +181,11 @@ class Door:
         if used:
             with plainly(), self._engine.begin() as connection:
                 keys.touch(connection, sorted(used))
+
+
+def id_key(secret: bytes, project_id: int) -> bytes:
+    """The key that personal ids of a project are hashed with, from the installation's secret."""
+    return blake2b(str(project_id).encode(), key=secret[:64], digest_size=32).digest()
 
 
 def secret_in(headers: Mapping[str, str]) -> str | None:
