@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from waypost import __version__
-from waypost.cli import alerts, datasets, evaluators, gates, judging, projects, up, upkeep
+from waypost.cli import (
+    alerts,
+    datasets,
+    evaluators,
+    gates,
+    imports,
+    judging,
+    projects,
+    up,
+    upkeep,
+)
 from waypost.errors import WaypostError, WrongUse
 from waypost.store.engine import plainly
 
@@ -24,7 +34,7 @@ for _verb in (
     judging.evaluate, judging.reread, evaluators.evaluators,
     upkeep.migrate_verb, upkeep.doctor, upkeep.retain,
     projects.project, projects.key, alerts.alerts, datasets.dataset, datasets.export,
-    gates.gate,
+    gates.gate, imports.import_verb,
 ):  # fmt: skip
     waypost.add_command(_verb)
 

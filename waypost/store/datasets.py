@@ -111,11 +111,17 @@ def put(
     *,
     by: Person,
     expectation: Mapping[str, Json] | None = None,
+    expected: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> int:
-    """Put runs into the dataset of that name, which is made when it is new; how many were new."""
+    """Put runs into the dataset of that name, which is made when it is new; how many were new.
+
+    `expected` says by a run's id what is expected of it, where that is not `expectation`.
+    """
     known = {one.name: one.id for one in every(connection, project_id)}
     place = known.get(name) or create(connection, project_id, name, by=by)
-    return add(connection, project_id, place, runs, by=by, expectation=expectation)
+    return add(
+        connection, project_id, place, runs, by=by, expectation=expectation, expected=expected
+    )
 
 
 def add(
@@ -126,6 +132,7 @@ def add(
     *,
     by: Person,
     expectation: Mapping[str, Json] | None = None,
+    expected: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> int:
     """Put runs into the dataset as one new version; how many were not in it before."""
     by.must_be(Role.REVIEWER, "Adding cases")
@@ -136,6 +143,7 @@ def add(
     version = _next(connection, project_id, dataset_id, by, f"{plural(len(new), 'case')} added")
     for key, run in new.items():
         enc, body = snapshots.pack(run)
+        wanted = (expected or {}).get(key, expectation or {})
         connection.execute(
             _INSERT,
             {
@@ -143,7 +151,7 @@ def add(
                 "key": key,
                 "since": version,
                 "trace_id": uuid.UUID(run.traces[0]) if run.traces else None,
-                "expectation": orjson.dumps(dict(expectation or {})).decode(),
+                "expectation": orjson.dumps(dict(wanted)).decode(),
                 "steps": len(run.steps),
                 "title": _title(run),
                 "enc": enc,
