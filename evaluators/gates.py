@@ -89,7 +89,8 @@ class Verdict:
         found: dict[str, list[str]] = {}
         for one in self.judged:
             for key, why in one.failing.items():
-                found.setdefault(key, []).append(why)
+                if why not in found.setdefault(key, []):
+                    found[key].append(why)
         return found
 
 

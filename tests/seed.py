@@ -14,6 +14,7 @@ from waypost.records import (
     Document,
     Evidence,
     Fault,
+    Json,
     Kind,
     Message,
     Reading,
@@ -23,10 +24,12 @@ from waypost.records import (
     Tokens,
     Trajectory,
 )
-from waypost.store import cohorts, feed, scores, traces
+from waypost.roles import Person, Role
+from waypost.store import cohorts, datasets, feed, runs, scores, traces, trials
 from waypost.store.ingest import Writer
 from waypost.store.partitions import ensure_days
 from waypost.store.scores import Verdict
+from waypost.store.trials import Word
 
 KEYS = ("agent", "route", "model", "prompt_version", "environment", "tenant", "region")
 EVALUATORS = ("groundedness", "instruction_adherence", "policy_compliance", "content_safety",
@@ -313,6 +316,38 @@ def hostile(engine: Engine, *, now: dt.datetime | None = None, project: int = 1)
             said = [(step, _hostile_score(step, name)) for step in run.steps]
             settle(connection, run, said, {name: next(iter(ids.values()))}, project)
     return [trace_id(plan.name) for plan, _ in made]
+
+
+def tried(engine: Engine, traces: Sequence[str], *, text: str = "", project: int = 1) -> None:
+    """A dataset of the first of these runs, and a trial of it that the gate said no to.
+
+    `text` stands wherever somebody else's text may stand.
+    """
+    by = Person("ana", Role.ADMIN)
+    said = text or "refunds"
+    with engine.begin() as connection:
+        found = runs.load_many(connection, project, traces[:3])
+        place = datasets.create(connection, project, said, by=by)
+        datasets.add(connection, project, place, list(found.values()), by=by)
+        for name in ("v15", text or "v16"):
+            trial = trials.begin(connection, project, place, name=name, note=text, by=by)
+            for key, trace in zip((r.id for r in found.values()), traces[3:], strict=False):
+                trials.record(
+                    connection, project, trial.id, key, trace_id=trace,
+                    answer=text or "Yes, if your partner studies.", error=text,
+                )  # fmt: skip
+        key = next(iter(found.values())).id
+        compared: Json = {"regressed": [key], "mended": []}
+        condition: dict[str, Json] = {
+            "measure": text or "groundedness", "verdict": "no", "failed": 1, "judged": 3,
+            "low": 0.01, "high": 0.9, "max_fail_rate": 0.05, "max_worse_than_baseline": 0.02,
+            "failing": {key: text or "groundedness failed"}, "missing": {text or "has not run": 1},
+            "apart": {text or "abstained": 2}, "compared": compared, "more_cases_needed": None,
+        }  # fmt: skip
+        trials.decide(
+            connection, project, trial.id, Word.NO, baseline="v15", by=by, conditions=[condition],
+            sentence=text or "No: groundedness fails in 1 of 3 cases, 33.3 %.",
+        )  # fmt: skip
 
 
 def _hostile_score(step: Step, name: str) -> Score:

@@ -40,6 +40,7 @@ from waypost.store import (
     reviews,
     stamps,
     traces,
+    trials,
 )
 from waypost.store import incidents as stored_incidents
 from waypost.store.engine import Connection, plainly
@@ -491,6 +492,18 @@ def case_run(place: Place, dataset_id: int, key: str, version: int | None = None
     """The recorded run of a case."""
     with reading() as connection:
         return datasets.trajectory(connection, place.project.id, dataset_id, key, version=version)
+
+
+def trials_of(place: Place, dataset_id: int) -> list[trials.Trial]:
+    """The trials of a dataset, newest first."""
+    with reading() as connection:
+        return trials.every(connection, place.project.id, dataset_id)
+
+
+def trial_results(place: Place, trial_id: int) -> list[trials.Result]:
+    """What came out of the cases of a trial."""
+    with reading() as connection:
+        return trials.results(connection, place.project.id, trial_id)
 
 
 def all_keys(place: Place) -> list[keys.Key]:

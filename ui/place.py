@@ -13,7 +13,7 @@ from waypost.store.rates import Window
 
 WINDOW: Final = "24h"
 TRAVELLING: Final = ("project", "win", "env", "until")
-_OF_ONE_SCREEN: Final = ("trace_id", "step", "a", "b", "add", "new", "incident", "dataset")
+_OF_ONE_SCREEN: Final = ("trace_id", "step", "a", "b", "add", "new", "incident", "dataset", "trial")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,6 @@ from sqlalchemy.engine import Engine
 from tests import seed
 from tests.unit.ui.pages import open_screen, texts
 from ui.screen import Screen, every
-from waypost.roles import Person, Role
-from waypost.store import datasets
-from waypost.store.runs import load
 
 SCREENS = every()
 BY_PATH = [pytest.param(s, id=s.path) for s in SCREENS]
@@ -64,7 +61,9 @@ def test_a_screen_draws_an_empty_store(screen: Screen, engine: Engine) -> None:
 
 @pytest.mark.parametrize("screen", BY_PATH)
 def test_a_screen_draws_a_seeded_store(screen: Screen, engine: Engine) -> None:
-    page = open_screen(screen.path, **query_of(screen.path, seed.seed(engine, runs=60)))
+    traces = seed.seed(engine, runs=60)
+    seed.tried(engine, traces)
+    page = open_screen(screen.path, **query_of(screen.path, traces))
     assert not page.exception
     assert texts(page)
 
@@ -72,12 +71,7 @@ def test_a_screen_draws_a_seeded_store(screen: Screen, engine: Engine) -> None:
 @pytest.mark.parametrize("screen", BY_PATH)
 def test_a_screen_draws_a_hostile_store_without_markdown(screen: Screen, engine: Engine) -> None:
     traces = seed.hostile(engine)
-    with engine.begin() as connection:
-        run = load(connection, 1, traces[0])
-        assert run is not None
-        by = Person("ana", Role.ADMIN)
-        made = datasets.create(connection, 1, seed.PAYLOADS[0], by=by)
-        datasets.add(connection, 1, made, [run], by=by)
+    seed.tried(engine, traces, text=seed.PAYLOADS[0])
     page = open_screen(screen.path, win="7d", **query_of(screen.path, traces))
     assert not page.exception
     for said in [*page.markdown, *page.caption, *page.header, *page.info, *page.warning]:
@@ -89,7 +83,7 @@ def test_a_screen_draws_a_hostile_store_without_markdown(screen: Screen, engine:
 @pytest.mark.parametrize("screen", BY_PATH)
 def test_a_bad_link_is_a_sentence_never_a_traceback(screen: Screen, engine: Engine) -> None:
     names = ("trace_id", "step", "a", "b", "win", "by", "evaluator", "project", "env", "after",
-             "add", "until", "mode", "incident", "dataset")  # fmt: skip
+             "add", "until", "mode", "incident", "dataset", "trial")  # fmt: skip
     for value in ("", "x", "-1", "0" * 32, "9" * 40, "<b>", "\ud7ff%00"):
         page = open_screen(screen.path, **dict.fromkeys(names, value), k__model=value)
         assert not page.exception

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import streamlit as st
 
-from ui import actions, data, frame, go, place, words
+from ui import actions, data, frame, go, place, trials, words
 from ui.export import as_csv, as_json
 from ui.payload import pretty, raw
 from ui.place import Place
@@ -176,6 +176,7 @@ def _dataset(here: Place, chosen: Dataset, may: bool) -> None:
         with st.container(width="stretch"):
             text.heading(f"{chosen.name}, version {chosen.version}", key="dataset")
         number = _version(versions)
+    trials.draw(here, chosen)
     cases = data.dataset_cases(here, chosen.id, number)
     if not cases:
         text.mute("This version has no cases.", key="no_cases")

@@ -113,6 +113,8 @@ def _lines(done: "Decided") -> Iterator[str]:
             keys = [f"{key[:12]} {done.cases[key].title[:60]}" for key in one.compared.regressed]
             yield "  fail only now: " + one_line(", ".join(keys[:_MOST]))
     failing = done.verdict.failing
+    if failing:
+        yield f"{plural(len(failing), 'case')} failed:"
     for key, why in list(failing.items())[:_MOST]:
         case = done.cases[key]
         yield one_line(f"✕ {key[:12]} {case.title[:80]}: {', '.join(why)}")
