@@ -1,12 +1,15 @@
 """A trial holds one result a case of its dataset's version, and what the gate said of it."""
 
+import json
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner, Result
 from sqlalchemy.engine import Connection, Engine
 
 from tests.store.test_datasets import ANA, run
+from waypost.cli import waypost
 from waypost.errors import NotAllowed, NotFound, WrongUse
 from waypost.roles import Person, Role
 from waypost.store import audit, datasets, trials
@@ -145,3 +148,50 @@ def test_a_dataset_that_goes_takes_its_trials_along(engine: Engine) -> None:
         connection.execute(sa.text("delete from dataset"))
         for table in ("trial", "trial_result", "decision"):
             assert connection.execute(sa.text(f"select count(*) from {table}")).scalar() == 0
+
+
+def record(engine: Engine, *given: object, name: str = "v16") -> Result:
+    body = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in given)
+    url = engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    return CliRunner().invoke(
+        waypost, ["dataset", "record", "refunds", "--trial", name, "-"], input=body,
+        env={"WAYPOST_DATABASE_URL": url}, standalone_mode=False,
+    )  # fmt: skip
+
+
+def test_what_a_suite_of_ones_own_ran_is_recorded_as_a_trial(engine: Engine) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+    said = {"key": run(0).id, "trace_id": TRACE, "answer": "yes"}
+    done = record(engine, said, {"key": run(1).id, "trace_id": None, "error": "boom"})
+    assert done.stdout.startswith("2 of 3 cases recorded, 1 ended in an error;")
+    with engine.connect() as connection:
+        trial = trials.named(connection, 1, made, "v16")
+        (first, _) = trials.results(connection, 1, trial.id)
+    assert trial.finished_at is not None
+    assert (first.trace_id, first.answer) == (TRACE, "yes")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "it is not JSON"),
+        ("7", "must be an object"),
+        ({}, "names no case"),
+        ({"key": "x"}, "not in the version"),
+        ({"key": "x", "trace_id": "y"}, "is not a trace id"),
+        ({"key": "x", "answer": 7}, "has the wrong type"),
+        ({"key": "x", "anwser": "y"}, "'anwser' is unknown"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_named_and_nothing_is_recorded(
+    engine: Engine, line: object, why: str
+) -> None:
+    with engine.begin() as connection:
+        made = filled(connection)
+    done = record(engine, {"key": run(0).id}, line)
+    assert isinstance(done.exception, WrongUse)
+    assert str(done.exception).startswith("Line 2: ")
+    assert why in str(done.exception)
+    with engine.connect() as connection:
+        assert trials.every(connection, 1, made) == []

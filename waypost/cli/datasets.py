@@ -1,10 +1,10 @@
 """Runs out of the store: as a dataset of cases, or as JSON lines."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
 import orjson
@@ -20,11 +20,12 @@ from waypost.cli.options import (
     settings_of,
     stored,
 )
-from waypost.errors import WrongUse
+from waypost.errors import NotFound, Unreadable, WrongUse
 from waypost.rates import plural
+from waypost.reading_back import read_object
 from waypost.records import Trajectory
 from waypost.roles import Person, Role
-from waypost.store import datasets, projects, runs
+from waypost.store import datasets, projects, runs, trials
 from waypost.store.engine import Connection
 from waypost.store.opened import store
 
@@ -33,7 +34,7 @@ _TRACE: Final = re.compile("[0-9a-f]{32}")
 
 @click.group()
 def dataset() -> None:
-    """Make, list and print datasets of cases."""
+    """Make, list and print datasets of cases; record trials."""
 
 
 @dataset.command(name="list")
@@ -124,6 +125,74 @@ def dataset_export(
                     connection, place, known.id, case.key, version=number
                 )
             _print_line(told)
+
+
+@dataset.command(name="record")
+@stored
+@of_project
+@click.option("--trial", required=True, help="Name of the trial: a prompt's version, a commit.")
+@click.option("--version", "number", type=int, help="This version (default the newest).")
+@click.option("--note", default="", help="What is tried, in words.")
+@click.argument("name")
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+def dataset_record(
+    *, data: Path | None, database_url: str | None, project: str, trial: str, number: int | None,
+    note: str, name: str, file: IO[bytes],
+) -> None:  # fmt: skip
+    """Record a trial that a test suite of your own ran.
+
+    One JSON object a line: key of the case, and trace_id, answer, error and differences as far as
+    there are any. A line that does not fit is named, and then nothing is recorded.
+    """
+    from collector.lines import lines
+
+    acting = actor()
+    person = Person(acting.name, Role.ADMIN, acting.origin)
+    settings = settings_of(data, database_url)
+    with store(settings) as engine, engine.begin() as connection:
+        place = projects.named(connection, project).id
+        known = datasets.named(connection, place, name)
+        made = trials.begin(
+            connection, place, known.id, name=trial, version=number, note=note, by=person
+        )
+        for at, line in lines(file, settings.inflated_limit):
+            try:
+                trials.record(connection, place, made.id, **_result(line))
+            except (Unreadable, NotFound) as error:
+                raise WrongUse(f"Line {at}: {error}") from error
+        trials.finish(connection, place, made.id)
+        made = trials.named(connection, place, known.id, made.name)
+    click.echo(
+        f"{made.results:,} of {plural(made.cases, 'case')} recorded, "
+        f"{made.errors:,} ended in an error; `waypost gate` decides."
+    )
+
+
+def _result(line: bytes | Exception) -> dict[str, Any]:
+    """The result of a case in a line; Unreadable says what does not fit."""
+    if isinstance(line, Exception):
+        raise line
+    try:
+        found = read_object(orjson.loads(line), "the line")
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"it is not JSON: {error}.") from error
+    found = {k: v for k, v in found.items() if v is not None}
+    for entry, value in found.items():
+        if entry not in _RESULT:
+            raise Unreadable(f"{entry[:60]!r} is unknown; there are {', '.join(_RESULT)}.")
+        if not isinstance(value, _RESULT[entry]):
+            raise Unreadable(f"{entry} = {str(value)[:60]!r} has the wrong type.")
+    if not found.get("key"):
+        raise Unreadable("it names no case by its key.")
+    trace = found.setdefault("trace_id", None)
+    if trace is not None and not _TRACE.fullmatch(str(trace)):
+        raise Unreadable(f"{str(trace)[:60]!r} is not a trace id.")
+    return found
+
+
+_RESULT: Final[Mapping[str, type]] = {
+    "key": str, "trace_id": str, "answer": str, "error": str, "differences": dict,
+}  # fmt: skip
 
 
 @click.command()
