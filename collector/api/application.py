@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.api.access import SCOPE, SECURED, NoGoodKey
 from collector.api.evaluators import evaluators
 from collector.api.reads import reads
+from collector.api.trials import trials
 from collector.api.writes import writes
 from collector.door import Door, TooManyWrongKeys
 from collector.metrics import Metrics
@@ -55,7 +56,7 @@ def app(engine: Engine, door: Door | None = None, *, plugins: Path | None = None
     made.state.engine = engine
     made.state.door = door or Door(engine, Metrics(), needs_key=True)
     made.state.plugins = plugins
-    for part in (reads, writes, evaluators):
+    for part in (reads, writes, evaluators, trials):
         made.include_router(part)
     made.add_exception_handler(WaypostError, _said)
     made.add_exception_handler(RequestValidationError, _not_understood)

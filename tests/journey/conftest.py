@@ -125,6 +125,7 @@ def site(servers: dict[str, str]) -> Iterator[Site]:
         with engine.begin() as connection:
             other = projects.create(connection, "hostile", by=Actor("test", "test"))
         hostile = seed.hostile(engine, project=other.id)
+        seed.tried(engine, hostile, text=seed.PAYLOADS[0], project=other.id)
         with dashboard(database) as (url, process):
             yield Site(url, database, engine, traces, hostile, process)
         engine.dispose()
