@@ -42,7 +42,7 @@ class Settings:
         0, "Memory of the embedded Postgres in MB; 0 is a quarter of RAM, at most 4096."
     )
     config: Path | None = _setting(
-        None, "The waypost.toml with evaluators, policies and alert rules."
+        None, "The waypost.toml with evaluators, policies, alert rules and gates."
     )
     plugins: Path | None = _setting(None, "A folder of evaluators of your own.")
     judge_model: str | None = _setting(None, "The model that judges, as provider:model.")
