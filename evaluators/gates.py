@@ -229,34 +229,47 @@ def _not_worse(
     condition = tally.condition
     limit, confidence = condition.worse or 0.0, condition.confidence
     before = _before(condition, cases, baseline)
-    known = [(before[k], found[k].fate) for k in found if k in before]
-    best = Pairs.of((was, fate is Fate.FAILED) for was, fate in known if fate is not Fate.APART)
-    worst = Pairs.of(
-        (was, fate is not Fate.PASSED) for was, fate in known if fate is not Fate.APART
-    )
-    seen = [(was, f is Fate.FAILED) for was, f in known if f in (Fate.FAILED, Fate.PASSED)]
-    pairs = Pairs.of(seen)
-    told = f"{_difference(pairs, confidence)}, at most {_percent(limit)} worse allowed"
+    fates = {key: one.fate for key, one in found.items() if one.fate is not Fate.APART}
+    both = [(before[key], fate) for key, fate in fates.items() if key in before]
+    pairs = Pairs.of((was, fate is Fate.FAILED) for was, fate in both if fate in _JUDGED)
+    best = Pairs.of((was, fate is Fate.FAILED) for was, fate in both)
+    worst = Pairs.of((was, fate is not Fate.PASSED) for was, fate in both)
+    missing = sum(fate is not Fate.PASSED for key, fate in fates.items() if key not in before)
+    missing += sum(fate is Fate.MISSING for _, fate in both)
+    said = _difference(pairs, confidence)
     if limit == 0:
-        told = f"{_difference(pairs, confidence)}, no case that passed may fail"
-        is_no, is_yes = pairs.now > 0, worst.now == 0
+        said = f"{said}, no case that passed may fail"
+        is_no, is_yes = pairs.now > 0, not pairs.now and not missing
     else:
+        said = f"{said}, at most {_percent(limit)} worse allowed"
         is_no = best.interval(confidence)[0] > limit
         is_yes = worst.interval(confidence)[1] <= limit
     if is_no:
-        return Word.NO, told, None
+        return Word.NO, said, None
     if is_yes and pairs.n >= max(1, condition.min_cases):
-        return Word.YES, told, None
-    enough = None
-    if pairs.n and limit and pairs.difference <= limit:
-        enough = first_enough(
-            lambda n: pairs.scaled(n).interval(confidence)[1] <= limit,
-            max(int(pairs.n), condition.min_cases),
-        )
+        return Word.YES, said, None
+    short, told = _pairs_short(pairs, limit, condition, missing)
+    return Word.UNKNOWN, f"{said}: {told}", short
+
+
+def _pairs_short(
+    pairs: Pairs, limit: float, condition: Condition, missing: int
+) -> tuple[int | None, str]:
+    """How many more cases with a verdict in both trials would make it a yes, and that in words."""
+    least = max(int(pairs.n), condition.min_cases)
+    enough: int | None = least
+    if limit:
+        enough = None
+        if pairs.n and pairs.difference <= limit:
+            enough = first_enough(
+                lambda n: pairs.scaled(n).interval(condition.confidence)[1] <= limit, least
+            )
     if enough is None:
-        return Word.UNKNOWN, f"{told}: not reachable at these rates", None
-    short = max(0, enough - int(pairs.n))
-    return Word.UNKNOWN, f"{told}: {plural(short, 'more case')} needed at these rates", short
+        return None, "not reachable at these rates"
+    short = enough - int(pairs.n)
+    if not short:
+        return 0, f"{plural(max(missing, 1), 'case')} must have a verdict in both first"
+    return short, f"{plural(short, 'more case')} needed at these rates"
 
 
 def _before(

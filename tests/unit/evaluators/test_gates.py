@@ -130,6 +130,22 @@ def test_no_case_that_passed_may_fail_where_nothing_worse_is_allowed() -> None:
     assert against(0.0, [case(9, fails=True)], [case(9)]).word is Word.NO
 
 
+def test_a_case_the_baseline_does_not_tell_of_may_have_passed_before() -> None:
+    now = [*cases(0, 10), case("new", fails=True)]
+    found = against(0.0, now, cases(0, 10))
+    assert found.word is Word.UNKNOWN
+    assert "1 case must have a verdict in both first" in found.sentence
+    assert against(0.0, [*cases(0, 10), case("new")], cases(0, 10)).word is Word.YES
+
+
+def test_pairs_that_would_be_enough_wait_for_the_missing_ones() -> None:
+    now = [*cases(0, 300), *(case(f"m{n}", ran=False) for n in range(30))]
+    before = [*cases(0, 300), *(case(f"m{n}") for n in range(30))]
+    found = against(0.05, now, before)
+    assert (found.word, found.needed) == (Word.UNKNOWN, 0)
+    assert "30 cases must have a verdict in both first" in found.sentence
+
+
 def test_too_few_pairs_say_how_many_are_missing() -> None:
     found = against(0.05, cases(0, 20), cases(0, 20))
     assert found.word is Word.UNKNOWN
