@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tracer.replays.session import replay
     from tracer.setup import flush, instrument, stats, uninstrument
     from tracer.steps import (
         context,
@@ -30,6 +31,7 @@ __all__ = [
     "handoff",
     "instrument",
     "memory",
+    "replay",
     "retrieval",
     "stats",
     "step",
@@ -38,9 +40,11 @@ __all__ = [
     "uninstrument",
 ]
 
-_HOMES: Final = dict.fromkeys(__all__, "tracer.steps") | dict.fromkeys(
-    ("flush", "instrument", "stats", "uninstrument"), "tracer.setup"
-)
+_HOMES: Final = {
+    **dict.fromkeys(__all__, "tracer.steps"),
+    **dict.fromkeys(("flush", "instrument", "stats", "uninstrument"), "tracer.setup"),
+    "replay": "tracer.replays.session",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,6 +1,7 @@
 """LangChain's callbacks: which runs there are, who started them, and when they end.
 
-Imported when LangChain itself is; nothing else in the tracer imports LangChain.
+Imported when LangChain itself is; but for this module and `tracer.replays`, nothing in the tracer
+imports LangChain.
 """
 
 from collections.abc import Mapping, Sequence

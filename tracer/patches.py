@@ -17,7 +17,8 @@ from tracer.shield import LOG
 if TYPE_CHECKING:
     from tracer.langchain import StepHandler
 
-Wrap = Callable[["StepHandler", Callable[..., Any]], Callable[..., Any]]
+# The listener of whoever wraps, and what is wrapped.
+Wrap = Callable[[Any, Callable[..., Any]], Callable[..., Any]]
 
 
 class Patch(NamedTuple):
@@ -27,6 +28,9 @@ class Patch(NamedTuple):
     owner: str | None
     name: str
     wrap: Wrap
+
+    def __str__(self) -> str:
+        return ".".join(filter(None, (self.module, self.owner, self.name)))
 
 
 class Patched(NamedTuple):
@@ -38,20 +42,23 @@ class Patched(NamedTuple):
     wrapper: Any
 
 
-def apply(patch: Patch, module: ModuleType, handler: "StepHandler") -> Patched | None:
+def apply(patch: Patch, module: ModuleType, handler: Any) -> Patched | None:
     """Wrap one name; None and a warning where LangChain no longer has it."""
-    owner = getattr(module, patch.owner, None) if patch.owner else module
-    original = getattr(owner, patch.name, None)
+    owner, original = find(patch, module)
     if original is None:
         LOG.warning(
-            "%s.%s is gone: spans of your own code may not hang below the step that made them",
-            ".".join(filter(None, (patch.module, patch.owner))),
-            patch.name,
+            "%s is gone: spans of your own code may not hang below the step that made them", patch
         )
         return None
     wrapper = patch.wrap(handler, original)
     setattr(owner, patch.name, wrapper)
     return Patched(owner, patch.name, original, wrapper)
+
+
+def find(patch: Patch, module: ModuleType) -> tuple[Any, Any]:
+    """The module or class a name lives in, and what stands under it; None where it is gone."""
+    owner = getattr(module, patch.owner, None) if patch.owner else module
+    return owner, getattr(owner, patch.name, None)
 
 
 def undo(patched: Patched) -> None:

@@ -16,11 +16,13 @@ from tracer import extract
 from tracer.history import History, Window
 from tracer.options import MAX_COHORT_KEYS, Options
 from tracer.payload import Content, Draft, Piece
-from tracer.run import NODE, WHO, Node, Pause, Scope, Trajectory, Who
+from tracer.run import NODE, REPLAY, WHO, Node, Pause, Scope, Trajectory, Who
 from tracer.shield import attempt
 from waypost import names
 
 CLIENT_KINDS: Final = frozenset({"llm", "retrieval", "memory"})
+# Last in a run's cohort, whatever its process says of itself: a replay is never production.
+REPLAYED: Final = {"environment": "replay"}
 _TRACES: Final = 4096
 
 
@@ -65,6 +67,8 @@ class Recorder:
         if isinstance(found, Who):
             who = found.over(who)
         trajectory = Trajectory(self._new_id(span), self._history(), who)
+        if (again := REPLAY.get()) is not None:
+            trajectory.replay_of = again.session.began(f"{span.get_span_context().trace_id:032x}")
         scope = self._scope(trajectory, agent)
         root = Node(None, scope, kind, name)
         root.started = self.clock()
@@ -271,6 +275,9 @@ class Recorder:
         if who.agent_version:
             base[names.AGENT_VERSION] = who.agent_version
         cohort = {**self.options.cohort, **dict(who.cohort)}
+        if trajectory.replay_of:
+            base[names.REPLAY_OF] = trajectory.replay_of
+            cohort = {**REPLAYED, **cohort, **REPLAYED}  # first, so that it is never cut off
         for key, value in list(cohort.items())[:MAX_COHORT_KEYS]:
             base[f"{names.COHORT}{key[:64]}"] = value[:256]
         return base

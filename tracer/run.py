@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from tracer.history import History, Window
 
 NODE: Final = otel.create_key("waypost-node")
 WHO: Final = otel.create_key("waypost-who")
+# Set while a recorded run is executed again: what listens to LangChain and knows the session.
+REPLAY: Final[ContextVar[Any]] = ContextVar("waypost-replay", default=None)
 
 
 @dataclass(slots=True)
@@ -168,6 +171,7 @@ class Trajectory:
     resumed: "Pause | None" = None
     pending: list[str] = field(default_factory=list)
     completed: bool = False
+    replay_of: str | None = None
     root: "Node | None" = None
     input_text: str | None = None
     output_text: str | None = None

@@ -1,4 +1,4 @@
-"""Carries the current step into threads that were started by hand."""
+"""Carries the current step, and a replay, into threads that were started by hand."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,9 @@ from typing import Any
 
 from opentelemetry import context as otel
 
-from tracer.run import NODE, WHO
+from tracer.run import NODE, REPLAY, WHO
+
+Carried = tuple[otel.Context, Any]
 
 
 class Threads:
@@ -55,14 +57,15 @@ class Threads:
         self._submit = self._start = None
 
 
-def _carried() -> otel.Context | None:
-    here = otel.get_current()
-    return here if NODE in here or WHO in here else None
+def _carried() -> Carried | None:
+    here, again = otel.get_current(), REPLAY.get()
+    return (here, again) if NODE in here or WHO in here or again is not None else None
 
 
-def _inside(here: otel.Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    token = otel.attach(here)
+def _inside(carried: Carried, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    token, other = otel.attach(carried[0]), REPLAY.set(carried[1])
     try:
         return function(*args, **kwargs)
     finally:
+        REPLAY.reset(other)
         otel.detach(token)

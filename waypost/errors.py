@@ -40,6 +40,10 @@ class NotFound(WaypostError):
     """Nothing of that name or id is stored."""
 
 
+class NotRecorded(WaypostError):
+    """A run that is executed again asked for something its recording holds no answer to."""
+
+
 class NotAllowed(WaypostError):
     """The key or the role does not permit this."""
 

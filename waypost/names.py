@@ -14,6 +14,8 @@ SCHEMA: Final = "agent.trajectory.schema"
 TRAJECTORY_ID: Final = "agent.trajectory.id"
 STATUS: Final = "agent.trajectory.status"
 COHORT: Final = "agent.trajectory.cohort."
+# Id of the recorded run that this one executes again; its `environment` is then `replay`.
+REPLAY_OF: Final = "agent.trajectory.replay_of"
 TRUNCATED: Final = "agent.trajectory.truncated"
 REDACTED: Final = "agent.trajectory.redacted"
 SESSION: Final = "session.id"

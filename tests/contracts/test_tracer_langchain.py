@@ -11,6 +11,7 @@ import tracer
 from tests.unit.tracer.harness import Memory
 from tests.unit.tracer.table import BEGIN, DOCUMENT, END, table
 from tracer.patches import PATCHES, Patch, apply
+from tracer.replays import interception
 
 
 def test_the_table_of_shapes_is_true_and_not_stale(capsys: Any) -> None:
@@ -23,7 +24,7 @@ def test_the_table_of_shapes_is_true_and_not_stale(capsys: Any) -> None:
     assert text.partition(BEGIN)[2].partition(END)[0].strip() == found
 
 
-@pytest.mark.parametrize("patch", PATCHES, ids=lambda p: f"{p.module}.{p.name}")
+@pytest.mark.parametrize("patch", [*PATCHES, *interception.PATCHES], ids=str)
 def test_every_private_name_we_wrap_is_there(patch: Patch) -> None:
     module = importlib.import_module(patch.module)
     owner = getattr(module, patch.owner) if patch.owner else module
@@ -33,7 +34,7 @@ def test_every_private_name_we_wrap_is_there(patch: Patch) -> None:
 def test_a_name_that_is_gone_is_said_and_skipped(caplog: Any) -> None:
     patch = Patch("langchain_core.gone", None, "_gone", PATCHES[0].wrap)
     with caplog.at_level(logging.WARNING):
-        assert apply(patch, ModuleType("langchain_core.gone"), None) is None  # type: ignore[arg-type]  # never reached
+        assert apply(patch, ModuleType("langchain_core.gone"), None) is None
     assert "langchain_core.gone._gone is gone" in caplog.text
 
 
