@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from tracer.replays.alike import Alike, Asked, Difference, definitions, excerpts, where
 from tracer.replays.answers import Answers
-from tracer.replays.recording import Answer, Recording, read
+from tracer.replays.recording import Answer, Recording, read, text_of
 from tracer.run import REPLAY
 from waypost.errors import BadSetting, NotRecorded, WrongUse
 from waypost.records import Trajectory
@@ -117,13 +117,17 @@ class Session:
         """
         from tracer.replays import agents
 
-        return agents.run(self, agent)
+        answer = agents.run(self, agent)
+        self.compare_answer(agents.text_of(answer))
+        return answer
 
     async def arun(self, agent: Any) -> Any:
         """The same for agents that are awaited."""
         from tracer.replays import agents
 
-        return await agents.arun(self, agent)
+        answer = await agents.arun(self, agent)
+        self.compare_answer(agents.text_of(answer))
+        return answer
 
     @property
     def trace_id(self) -> str | None:
@@ -135,6 +139,14 @@ class Session:
         with self._lock:
             self.traces.append(trace_id)
         return self.recording.run_id
+
+    def compare_answer(self, answer: str) -> None:
+        """Where nothing but the recording answers, the final answer should be the recorded one."""
+        recorded = "\n".join(filter(None, map(text_of, self.recording.output)))
+        same = self._alike.text(recorded) == self._alike.text(answer)
+        if self.sealed and recorded and answer and not same:
+            one, other = excerpts(self._alike.text(recorded), self._alike.text(answer))
+            self.differences.append(Difference(self.recording.agent, "answer", one, other))
 
     # --- what is asked ---
 
