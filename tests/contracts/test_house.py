@@ -25,6 +25,7 @@ CATCHERS = {
     "evaluators/alerts/apart.py",
     "collector/buffer.py",
     "waypost/cli/__init__.py",
+    "waypost/cli/candidates.py",
 }
 WITHOUT_PROJECT = {
     "a worker serves all projects, and shares fairly between them": (

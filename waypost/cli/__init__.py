@@ -16,6 +16,7 @@ from waypost.cli import (
     imports,
     judging,
     projects,
+    replays,
     up,
     upkeep,
 )
@@ -34,7 +35,7 @@ for _verb in (
     judging.evaluate, judging.reread, evaluators.evaluators,
     upkeep.migrate_verb, upkeep.doctor, upkeep.retain,
     projects.project, projects.key, alerts.alerts, datasets.dataset, datasets.export,
-    gates.gate, imports.import_verb,
+    gates.gate, imports.import_verb, replays.replay,
 ):  # fmt: skip
     waypost.add_command(_verb)
 

@@ -79,7 +79,7 @@ def dataset_add(
     with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
         known = projects.named(connection, project)
         found = list(
-            _named(connection, known, traces)
+            named_runs(connection, known, traces)
             if traces
             else runs.chosen(
                 connection, known.id, filter_of(**wanted), cohort_keys=known.cohort_keys, most=most
@@ -93,9 +93,10 @@ def dataset_add(
     click.echo(f"{added} of {len(found)} runs were new to dataset {name}.")
 
 
-def _named(
+def named_runs(
     connection: Connection, project: projects.Project, traces: tuple[str, ...]
 ) -> Iterator[Trajectory]:
+    """The runs these traces belong to; WrongUse for one that is not there."""
     known = [trace for trace in traces if _TRACE.fullmatch(trace)]
     found = runs.load_many(connection, project.id, known, cohort_keys=project.cohort_keys)
     for trace in traces:
