@@ -50,20 +50,25 @@ class Alike:
     """Brings recorded and live inputs into one form.
 
     What the recording's redaction took out cannot be compared, so the strictest one is applied
-    to both sides. Messages are kept with the object, so that an id stays its own.
+    to both sides, once for each text. Messages are kept with the object, so that an id stays its
+    own.
     """
 
     def __init__(self, normalise: Callable[[str], str] | None = None) -> None:
         self._redactor = Redactor("strict")
         self._normalise = normalise
         self._known: dict[int, tuple[Any, Any, Any, str]] = {}
+        self._clean: dict[str, str] = {}
 
     def text(self, value: object) -> str:
         """A value as text: plain texts as they are, anything else as sorted JSON."""
         if not isinstance(value, str):
             value = json.dumps(safe(value), ensure_ascii=False, sort_keys=True)
-        text = _PLACEHOLDER.sub(r"[\1]", self._redactor.text(value)[0])
-        return self._normalise(text) if self._normalise else text
+        text = self._clean.get(value)
+        if text is None:
+            text = _PLACEHOLDER.sub(r"[\1]", self._redactor.text(value)[0])
+            text = self._clean[value] = self._normalise(text) if self._normalise else text
+        return text
 
     def live(self, messages: Sequence[Any]) -> Asked:
         """What a live model is asked."""

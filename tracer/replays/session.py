@@ -17,6 +17,7 @@ OnMiss: TypeAlias = str | Callable[[str, Any], Any]
 Give: TypeAlias = Callable[[], Any]
 
 _MODELS: Final = ("recorded", "live")
+_COMMAND: Final = "only its message is recorded; a tool that moves state or control is named live"
 _MISSES: Final = ("error", "live")
 
 
@@ -201,8 +202,11 @@ class Session:
             raise error_of(*fault)
         return lambda: message_of(found, options)
 
-    def tool(self, run: Any, name: str) -> Give | None:
-        """What a tool gives back; None where its own code is to run."""
+    def tool(self, run: Any, name: str, *, commands: bool = False) -> Give | None:
+        """What a tool gives back; None where its own code is to run.
+
+        Of a command only the message is recorded, not what it does to state and control.
+        """
         from tracer.replays.langchain import result_of
 
         with self._lock:
@@ -226,6 +230,8 @@ class Session:
                 return None
             self._answer(found)
             found.whole = True
+            if commands and name not in self._answered:
+                self._differs(found, "command", None, _COMMAND)
         return lambda: result_of(found, self.recording, run.call_id or None, name)
 
     def retriever(self, run: Any, name: str) -> Give | None:

@@ -173,7 +173,14 @@ async def _awaited(value: Any) -> Any:
 
 def _give(made_of: BaseTool, listener: Any, run_manager: Any) -> Any:
     run = listener.of(getattr(run_manager, "run_id", None))
-    return listener.session.tool(run, made_of.name)
+    return listener.session.tool(run, made_of.name, commands=_commands(made_of))
+
+
+def _commands(made_of: Any) -> bool:
+    """Whether a tool says of itself that it may answer with a LangGraph command."""
+    function = getattr(made_of, "func", None) or getattr(made_of, "coroutine", None)
+    wanted = getattr(function or made_of._run, "__annotations__", {}).get("return")
+    return "Command" in (wanted if isinstance(wanted, str) else repr(wanted))
 
 
 def _wanted(function: Any, config: Any, run_manager: Any) -> dict[str, Any]:

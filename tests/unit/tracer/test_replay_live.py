@@ -4,12 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
+from langchain.agents import AgentState, create_agent
+from langchain.tools import ToolRuntime
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import ToolException, tool
+from langgraph.types import Command
 
 import tracer
 from tests.unit.tracer.replaying import Forbidden, Office, recorded
@@ -290,3 +292,26 @@ def test_a_tool_that_wants_its_config_gets_it() -> None:
                 else asyncio.run(agent.ainvoke(QUESTION, settings))
             )
         assert answers(found)[0].content == "ole"
+
+
+def test_a_command_is_answered_by_its_message_and_that_is_said() -> None:
+    @tool
+    def note(text: str, runtime: ToolRuntime) -> Command[Any]:
+        """Take a note."""
+        message = ToolMessage("noted", tool_call_id=runtime.tool_call_id or "")
+        return Command(update={"messages": [message], "notes": [text]})
+
+    class Notes(AgentState[Any]):
+        notes: list[str]
+
+    def agent(model: type[Scripted]) -> Any:
+        script = [says("", call("note", "c1", text="hello")), says("k")]
+        return create_agent(model(script=script), [note], state_schema=Notes)
+
+    run = recorded(lambda: invoke(agent(Scripted)))
+    with tracer.replay(run) as session:
+        assert "notes" not in session.run(agent(Forbidden))
+    assert [d.what for d in session.differences] == ["command"]
+    with tracer.replay(run, live=["note"]) as session:
+        assert session.run(agent(Forbidden))["notes"] == ["hello"]
+    assert session.differences == []
