@@ -35,6 +35,12 @@ class Answer:
         return said(self.step, name)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether some of what was asked or answered was too long to be recorded whole."""
+        notes = self.say("notes") or ()
+        return self.say("input_complete") is False or any("truncated:" in note for note in notes)
+
+    @property
     def inside(self) -> Place:
         """The place of what is called below this tool."""
         return (*self.place, ("tool", self.name, self.call_id))

@@ -67,6 +67,7 @@ class Session:
         self.differences: list[Difference] = []
         self.traces: list[str] = []
         self.counts: dict[str, int] = {"answered": 0, "live": 0, "missed": 0}
+        self.cut: list[int] = []
         self.broken: str | None = None
         self._alike = alike
         self._answers = Answers(recording, alike)
@@ -196,7 +197,7 @@ class Session:
             if found is None:
                 return self._break(f"{name} was asked once more than was recorded there")
             self._answer(found)
-            self._compare(found, asked if not equal else None, run)
+            self._compare(found, None if equal or found.is_cut else asked, run)
         fault = found.error
         if fault is not None:
             raise error_of(*fault)
@@ -261,6 +262,8 @@ class Session:
     def _answer(self, found: Answer) -> None:
         found.used = True
         self.counts["answered"] += 1
+        if found.is_cut:
+            self.cut.append(found.number)
 
     def _runs(self, found: Answer | None = None) -> Give | None:
         if found is not None:

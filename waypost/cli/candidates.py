@@ -122,7 +122,7 @@ def run(agent: Any, key: str, title: str, recorded: Trajectory, way: Way) -> Out
         answer=answer or "",
         error="" if error is None else said(error),
         differences=_by_what(session),
-        counts=dict(session.counts) if session else {},
+        counts={**session.counts, "cut": len(session.cut)} if session else {},
     )  # fmt: skip
 
 

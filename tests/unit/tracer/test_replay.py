@@ -292,3 +292,13 @@ def test_the_classic_executor_is_answered_without_call_ids() -> None:
         found = executor.invoke({"input": "where?"})
     assert found["output"] == "it is on its way"
     assert session.differences == []
+
+
+def test_what_was_cut_when_it_was_recorded_is_not_compared_and_is_said() -> None:
+    run = exported(recorded(lambda: invoke(support())))
+    run["steps"][0] |= {"notes": ["truncated:gen_ai.input.messages=300000"], "input": []}
+    run["steps"][2] |= {"input_complete": False, "input": []}
+    with tracer.replay(run) as session:
+        invoke(silent())
+    assert session.differences == []
+    assert session.cut == [1, 3]
