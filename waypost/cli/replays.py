@@ -170,7 +170,8 @@ def _cases(
 def _run(engine: Engine, place: projects.Project, trace: str) -> Task:
     with engine.connect() as connection:
         (known,) = named_runs(connection, place, (trace,))
-    return Task(known.id, known.name, lambda _: known)
+    title = next((m.text for m in known.input if m.text), known.name)
+    return Task(known.id, title, lambda _: known)
 
 
 def _begin(engine: Engine, place: projects.Project, known: Trial, name: str) -> Trial:
