@@ -22,7 +22,7 @@ from tracer.shield import shielded
 from tracer.who import complete, who_of
 from waypost import names
 
-_PLAIN: Final = ("LangGraph", "Runnable", "ChatPromptTemplate", "PromptTemplate")
+PLAIN: Final = ("LangGraph", "Runnable", "ChatPromptTemplate", "PromptTemplate")
 _MANY: Final = 512
 _GONE: Final = ("GeneratorExit", "CancelledError")
 
@@ -74,7 +74,7 @@ class StepHandler(BaseCallbackHandler):
         self.runs[run_id] = node
 
     def _begin(self, run_id: UUID, name: str, inputs: Any, metadata: Mapping[str, Any]) -> None:
-        agent = metadata.get("lc_agent_name") or (None if name.startswith(_PLAIN) else name)
+        agent = metadata.get("lc_agent_name") or (None if name.startswith(PLAIN) else name)
         root = self.recorder.begin(name, agent=agent, who=who_of(metadata))
         if root is None:
             self.skipped.add(run_id)
@@ -336,7 +336,7 @@ class StepHandler(BaseCallbackHandler):
             return
         if node.step is not None and node.step.kind == "tool" and node.step.scope is node.scope:
             node.kind = "scope"
-            agent = None if node.name.startswith(_PLAIN) else node.name
+            agent = None if node.name.startswith(PLAIN) else node.name
             self.recorder.open_scope(node, self.recorder.new_scope(node.parent, agent))
 
     def context_of(self, run_id: UUID | None) -> otel.Context | None:

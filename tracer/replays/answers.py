@@ -13,7 +13,6 @@ class Answers:
     def __init__(self, recording: Recording, alike: Alike) -> None:
         self._recording = recording
         self._alike = alike
-        self._inner = {a.name for a in recording.tools if a.inner}
 
     def model(self, place: Place, asked: Asked) -> tuple[Answer | None, bool]:
         """One to an equal input, at this place first, else the next one here; and if it is equal.
@@ -49,9 +48,6 @@ class Answers:
         """A tool below which models were recorded, whatever its arguments were."""
         known = [a for a in self._recording.tools if a.name == name and a.inner]
         return _best(known, True, lambda a: a.place == place)
-
-    def is_sub_agent(self, name: str) -> bool:
-        return name in self._inner
 
     def retrieval(self, place: Place, name: str, query: str, *, again: bool) -> Answer | None:
         """The documents of an equal query, of this retriever and place first."""

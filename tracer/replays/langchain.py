@@ -78,7 +78,21 @@ def _block(part: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "text", "text": content or ""}
     if kind == "reasoning":
         return {"type": "reasoning", "reasoning": content or ""}
+    if kind in ("blob", "uri", "file"):
+        return _media(part)
     return dict(part)
+
+
+def _media(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture, a sound or a file; of large ones only the hash was recorded."""
+    found = {
+        "type": part.get("modality") or "file",
+        "mime_type": part.get("mime_type"),
+        "base64": part.get("content"),
+        "url": part.get("uri"),
+        "file_id": part.get("file_id"),
+    }
+    return {k: v for k, v in found.items() if v}
 
 
 def _content(blocks: list[Any]) -> str | list[Any]:

@@ -9,6 +9,7 @@ from langchain_core.callbacks.base import BaseCallbackHandler
 from langchain_core.runnables.config import var_child_runnable_config
 
 from tracer import extract
+from tracer.langchain import PLAIN
 from tracer.replays.recording import Place
 
 # The run that was started last in this context. Streams and old retrievers are not told their id.
@@ -19,10 +20,12 @@ class Run:
     """One live run: its place, and the place of what it calls."""
 
     __slots__ = (
-        "agent", "arguments", "call_id", "in_tool", "inside", "lives", "model", "place", "tools",
+        "agent", "arguments", "call_id", "in_tool", "inside", "is_root", "lives", "model", "place",
+        "tools",
     )  # fmt: skip
 
     def __init__(self, above: "Run | None") -> None:
+        self.is_root = above is None
         self.place: Place = above.inside if above else ()
         self.inside: Place = self.place
         self.agent: str | None = above.agent if above else None
@@ -64,11 +67,14 @@ class Places(BaseCallbackHandler):
         self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None,
         tags: list[str] | None = None, metadata: dict[str, Any] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        """A graph of another agent, as a node, is a place of its own."""
+        """A graph of another agent, as a node, is a place of its own; the root is named as well."""
         run = self._start(run_id, parent_run_id)
         agent = (metadata or {}).get("lc_agent_name")
-        if isinstance(agent, str) and agent != run.agent:
-            if run.agent is not None and not run.in_tool:
+        if run.is_root:
+            name = str(kwargs.get("name") or "")
+            run.agent = agent or (None if name.startswith(PLAIN) else name)
+        elif isinstance(agent, str) and agent != run.agent:
+            if not run.in_tool:
                 run.inside = (*run.place, ("agent", agent, ""))
             run.agent = agent
 

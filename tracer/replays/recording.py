@@ -169,16 +169,17 @@ def _tool_above(step: Any, numbers: Mapping[Any, Any], made: Mapping[int, Answer
 
 def _place(step: Any, spans: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> Place:
     """From the root to here; below a tool only tools count."""
+    path = _path(step, spans, numbers)
+    agent = said(path[0], "agent") if path else None
     place: list[tuple[str, str, str]] = []
-    agent: str | None = None
     in_tool = False
-    for one in _path(step, spans, numbers):
+    for one in path:
         if said(one, "kind") == "tool":
             in_tool = True
             place.append(("tool", _name(one, "tool"), str(said(one, "call_id") or "")))
         elif said(one, "kind") == "agent" and not in_tool:
             name = said(one, "agent")
-            if agent is not None and name and name != agent:
+            if name and name != agent:
                 place.append(("agent", str(name), ""))
             agent = name or agent
     return tuple(place)

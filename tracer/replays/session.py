@@ -96,8 +96,8 @@ class Session:
     ) -> None:  # fmt: skip
         from tracer.replays.interception import INTERCEPTION
 
-        if self._token is not None:
-            REPLAY.reset(self._token)
+        assert self._token is not None, "a block that ends has begun"
+        REPLAY.reset(self._token)
         INTERCEPTION.close()
         if error is None and self.broken is None:
             self._note_left()
@@ -215,7 +215,7 @@ class Session:
             found = self._answers.tool(
                 run.place, name, run.call_id, run.arguments, again=not self.sealed
             )
-            if found is None and not self.sealed and self._answers.is_sub_agent(name):
+            if found is None and not self.sealed:
                 found = self._answers.sub_agent(run.place, name)
                 if found is not None:
                     self._differs(found, "arguments", found.say("arguments"), run.arguments)

@@ -137,8 +137,6 @@ class _Prompts:
 
 def tool(made_of: BaseTool, listener: Any) -> Any:
     """A tool that gives what it gave when it was recorded."""
-    if _REAL in vars(made_of):
-        return made_of
 
     def run(
         *args: Any, config: RunnableConfig, run_manager: Any = None, **kwargs: Any
@@ -202,8 +200,6 @@ def _shaped(made_of: BaseTool, value: Any) -> Any:
 
 def retriever(made_of: Any, listener: Any) -> Any:
     """A retriever that finds what it found when it was recorded."""
-    if _REAL in vars(made_of):
-        return made_of
 
     def find(query: str, *, run_manager: Any = None, **kwargs: Any) -> Any:
         give = _found(made_of, listener, run_manager)

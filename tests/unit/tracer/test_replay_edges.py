@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.documents import Document
 from langchain_core.language_models.llms import LLM
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.cache.memory import InMemoryCache
@@ -33,6 +34,7 @@ from tests.unit.tracer.test_replay import SEND, silent
 from tests.unit.tracer.test_replay_live import Shelf
 from tests.unit.tracer.test_shapes import QUESTION, invoke, lookup, support
 from tracer.replays.agents import text_of
+from tracer.replays.alike import Alike
 from tracer.replays.interception import PATCHES
 from tracer.replays.langchain import chunks_of, error_of
 from tracer.replays.recording import read
@@ -398,6 +400,11 @@ def test_the_newer_protocol_of_a_bare_model_is_answered() -> None:
         also = asyncio.run(_aevents(model))
     assert [e["event"] for e in found] == [e["event"] for e in also]
     assert found[-1]["event"] == "message-finish"
+    live = Scripted(script=[says("live")], streams=True)
+    with tracer.replay(run, until=1) as session:
+        assert list(live.stream_events("hi", version="v3"))
+        assert asyncio.run(_aevents(live))
+    assert session.counts == {"answered": 0, "live": 2, "missed": 0}
 
 
 def test_what_ran_below_a_retriever_runs_again_and_is_answered() -> None:
@@ -491,3 +498,73 @@ def test_a_place_is_found_without_spans_above() -> None:
     run["steps"].append(step)
     (inner,) = [a for a in read(run).tools if a.number == 4]
     assert inner.place == (("tool", "lookup", "c1"),)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": "aGVsbG8=", "mime_type": "image/png"},
+        {"type": "image", "url": "https://example.com/a.png"},
+        {"type": "file", "file_id": "f-1"},
+        {"type": "odd", "value": 1},
+    ],
+)
+def test_pictures_and_files_of_a_question_are_given_again(block: Any) -> None:
+    first = {"messages": [HumanMessage([{"type": "text", "text": "what is it?"}, block])]}
+    run = recorded(lambda: support(says("ok")).invoke(first))
+    with tracer.replay(exported(run)) as session:
+        found = session.run(silent())
+    assert found["messages"][0].content[1] == block
+    assert session.differences == []
+
+
+def test_an_answer_that_is_no_json_has_no_object() -> None:
+    message = AIMessage("not json")
+    run = recorded(lambda: Scripted(script=[message]).invoke("hi"))
+    with tracer.replay(run):
+        found = Forbidden().invoke("hi", response_format={"type": "json_object"})
+    assert found.additional_kwargs == {}
+    assert found.usage_metadata is None
+
+
+def test_usage_comes_back_as_far_as_it_was_told() -> None:
+    usage: Any = {"input_tokens": 3, "output_tokens": 0, "total_tokens": 3}
+    message = AIMessage("ok", usage_metadata=usage)
+    run = recorded(lambda: Scripted(script=[message]).invoke("hi"))
+    with tracer.replay(run):
+        found = Forbidden().invoke("hi")
+    assert found.usage_metadata == usage
+
+
+def test_without_langgraph_a_bare_model_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(lambda: Scripted(script=[says("ok")]).invoke("hi"))
+    monkeypatch.setitem(sys.modules, "langgraph.pregel.main", None)
+    with tracer.replay(run):
+        assert Forbidden().invoke("hi").content == "ok"
+    monkeypatch.setitem(sys.modules, "langchain_core.tracers.context", None)
+    with pytest.raises(WaypostError, match="where langchain-core is installed"), tracer.replay(run):
+        pass
+
+
+def test_recordings_of_other_clients_are_read_as_far_as_they_tell() -> None:
+    def step(number: int, *said: str, **more: Any) -> dict[str, Any]:
+        parts = [{"type": kind, "content": "so"} for kind in said]
+        output = [{"role": "assistant", "parts": parts}]
+        return {"number": number, "kind": "llm", "system": ["Be brief."], "output": output, **more}
+
+    steps = [
+        {"number": 1, "kind": "plan", "parent_step": 9},
+        step(2, "reasoning", "text", parent_step=1),
+        step(3, "text", input=[
+            {"role": "assistant", "parts": [{"type": "reasoning"}]},
+            {"role": "tool", "parts": [{"type": "tool_call_response", "response": {"a": 1}}]},
+        ]),
+    ]  # fmt: skip
+    first, second = read({"id": "x", "steps": steps}).models
+    assert (first.place, second.place) == ((), ())
+    assert first.above is None
+    assert Alike().recorded(second).messages == (
+        "assistant: <reasoning> ",
+        'tool: <answer None> {"a": 1}',
+    )
+    assert Alike().recorded(second).system == "Be brief."

@@ -10,14 +10,14 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import ToolException, tool
+from langchain_core.tools import BaseTool, ToolException, tool
 from langgraph.types import Command
 
 import tracer
 from tests.unit.tracer.replaying import Forbidden, Office, recorded
 from tests.unit.tracer.scripted import Scripted, call, says
 from tests.unit.tracer.test_replay import SEND
-from tests.unit.tracer.test_shapes import QUESTION, delegating, invoke, lookup
+from tests.unit.tracer.test_shapes import ONE_CALL, QUESTION, delegating, invoke, lookup
 from waypost.errors import BadSetting, NotRecorded
 from waypost.records import Trajectory
 
@@ -141,7 +141,18 @@ def test_a_bare_stream_is_answered_until_a_step(way: str) -> None:
         said = ask(Forbidden(streams=True))
         live = ask(Scripted(script=[says("three four")], streams=True))
     assert "".join(said).strip() == "one two"
-    assert "".join(live).strip() == "three four"
+    with tracer.replay(run, models="live"):
+        also = ask(Scripted(script=[says("three four")], streams=True))
+    assert "".join(live).strip() == "".join(also).strip() == "three four"
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_a_live_model_is_counted_once_however_it_is_streamed(sent_to_mara: Trajectory) -> None:
+    candidate = Office().agent(*SEND, streams=True)
+    with tracer.replay(sent_to_mara, models="live") as session:
+        for _ in candidate.stream_events(QUESTION, version="v3"):
+            pass
+    assert session.counts == {"answered": 1, "live": 2, "missed": 0}
 
 
 def test_a_sub_agent_that_is_asked_otherwise_still_runs_its_own_code() -> None:
@@ -315,3 +326,65 @@ def test_a_command_is_answered_by_its_message_and_that_is_said() -> None:
     with tracer.replay(run, live=["note"]) as session:
         assert session.run(agent(Forbidden))["notes"] == ["hello"]
     assert session.differences == []
+
+
+class Caller(BaseTool):
+    """A tool with a coroutine of its own, as some clients of tool servers have."""
+
+    name: str = "ring"
+    description: str = "Ring somebody up."
+    rung: Any  # a list would be copied
+
+    def _run(self, to: str) -> str:
+        raise NotImplementedError
+
+    async def _arun(self, to: str, run_manager: Any = None) -> str:
+        assert run_manager is not None
+        self.rung.append(to)
+        return f"rang {to}"
+
+
+def coroutine(rung: list[str]) -> BaseTool:
+    @tool
+    async def ring(to: str) -> str:
+        """Ring somebody up."""
+        rung.append(to)
+        return f"rang {to}"
+
+    return ring
+
+
+@pytest.mark.parametrize("make", [coroutine, lambda rung: Caller(rung=rung)])
+def test_tools_that_are_coroutines_are_answered_and_run_only_when_live(make: Any) -> None:
+    def agent(model: type[Scripted], to: str, rung: list[str]) -> Any:
+        script = [says("", call("ring", "c1", to=to)), says("k")]
+        return create_agent(model(script=script), [make(rung)])
+
+    async def invent(name: str, arguments: Any) -> str:
+        return f"as if {arguments['to']}"
+
+    run = recorded(lambda: asyncio.run(agent(Scripted, "mara", []).ainvoke(QUESTION)))
+    rung: list[str] = []
+    said = []
+    ways: list[dict[str, Any]] = [
+        {}, {"models": "live", "on_miss": invent}, {"models": "live", "on_miss": "live"},
+        {"live": ["ring"]},
+    ]  # fmt: skip
+    for options in ways:
+        model = Scripted if "models" in options else Forbidden
+        with tracer.replay(run, **options) as session:
+            found = asyncio.run(session.arun(agent(model, "ole", rung)))
+        said.append(answers(found)[0].content)
+    assert said == ["rang mara", "as if ole", "rang ole", "rang mara"]
+    assert rung == ["ole", "mara"]
+
+
+def test_an_answer_that_was_given_elsewhere_will_do_at_last() -> None:
+    inner = create_agent(Scripted(script=ONE_CALL), [lookup], name="helper")
+    script = [says("", call("ask", "c9", topic="A-1")), says("k")]
+    outer = create_agent(Scripted(script=script), [delegating(inner)], name="support")
+    run = recorded(lambda: invoke(outer))
+    with tracer.replay(run, models="live") as session:
+        found = session.run(create_agent(Scripted(script=ONE_CALL), [lookup], name="support"))
+    assert answers(found)[0].content == "A-1 was shipped"
+    assert [d.what for d in session.differences] == ["not called"]
