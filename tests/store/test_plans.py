@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from waypost.store import baselines, jobs, people, reach, spans, traces, verdicts
+from waypost.store import baselines, jobs, people, reach, reviews, spans, traces, verdicts
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 
@@ -132,6 +132,26 @@ def test_what_people_said_comes_from_its_own_index(filled: Connection) -> None:
     since = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
     text = plan(filled, people._PAIRS, {"project_id": 1, "since": since, "evaluator": None})
     assert re.search(r'"Seq Scan"[^{]*"Relation Name": "score_', text) is None
+
+
+@pytest.mark.parametrize("evaluators", [None, ["b"]])
+def test_what_people_could_review_comes_by_way_of_its_runs(
+    filled: Connection, evaluators: list[str] | None
+) -> None:
+    filled.execute(
+        sa.text("""
+            insert into evaluator (project_id, name, version, source)
+            select 1, chr(96 + g), '1', 'code' from generate_series(1, 9) g""")
+    )
+    values = {
+        "project_id": 1, "since": dt.datetime(2026, 11, 18, tzinfo=dt.UTC), "reviewer": "ana",
+        "evaluators": evaluators, "most": 150, "runs": 150,
+    }  # fmt: skip
+    filled.execute(sa.text("set local enable_nestloop = off"))  # as it chooses at many scores a run
+    text = plan(filled, reviews._CANDIDATES, values)
+    scans = re.findall(r'\{[^{]*"Relation Name": "score_[^{]*', text)
+    assert scans
+    assert all("trace_id = " in scan for scan in scans)
 
 
 def test_what_was_said_of_sessions_comes_by_index(filled: Connection) -> None:

@@ -230,21 +230,23 @@ _CANDIDATES = sa.text("""
         and (cast(:evaluators as text[]) is null or name = any(cast(:evaluators as text[])))
     ),
     run as materialized (
-      (select trace_id from trajectory
+      (select trace_id, first_at, last_at from trajectory
        where project_id = :project_id and first_at >= :since and fails > 0
        order by first_at desc limit :runs)
       union
-      (select trace_id from trajectory
+      (select trace_id, first_at, last_at from trajectory
        where project_id = :project_id and first_at >= :since and steps > 0
        order by first_at desc limit :runs / 3)
     ),
     judged as materialized (
-      select s.trace_id, s.span_id, s.started_at, s.outcome, s.value, j.name, j.version
-      from run r
-      join score s on s.project_id = :project_id and s.trace_id = r.trace_id
-        and s.started_at >= :since
-      join judge j on j.id = s.evaluator_id
-      where s.outcome = 0 or (s.outcome = 1 and s.value < 0.9)
+      select s.* from run r
+      cross join lateral (
+        select trace_id, span_id, started_at, outcome, value, evaluator_id from score
+        where project_id = :project_id and trace_id = r.trace_id and started_at >= :since
+          and started_at between r.first_at - interval '1 day' and r.last_at + interval '1 day'
+          and evaluator_id = any(array(select id from judge))
+          and (outcome = 0 or (outcome = 1 and value < 0.9))
+        offset 0) s  -- without it the planner reads every score of the window, to join them by hash
     ),
     picked as (
       (select * from judged where outcome = 0 order by started_at desc limit :most)
@@ -252,11 +254,11 @@ _CANDIDATES = sa.text("""
       (select * from judged where outcome = 1 order by started_at desc limit :most)
     ),
     open as (
-      select p.* from picked p
+      select p.*, j.name, j.version from picked p join judge j on j.id = p.evaluator_id
       where not exists (
         select from review r
         where r.project_id = :project_id and r.trace_id = p.trace_id and r.span_id = p.span_id
-          and r.evaluator = p.name and r.reviewer = :reviewer)
+          and r.evaluator = j.name and r.reviewer = :reviewer)
     )
     select o.*, there.failed, there.judged, coalesce(said.contradicted, 0) as contradicted
     from open o
