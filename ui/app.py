@@ -18,13 +18,19 @@ def run(first: str = HOME) -> None:
     icon = files("ui") / "static" / "icon.png"
     st.set_page_config(page_title="Waypost", page_icon=str(icon), layout="wide")
     frame.style()
-    screens = every()
+    screens = _screens()
     pages = {s.path: st.Page(_drawn(s), title=s.title, url_path=s.path, default=s.path == first,
                              visibility="hidden" if s.hidden else "visible")
              for s in screens}  # fmt: skip
     st.session_state[PAGES] = pages
     st.logo(str(files("ui") / "static" / "logo.svg"), size="large")
     st.navigation(list(pages.values()), position="top").run()
+
+
+@st.cache_resource(show_spinner=False)
+def _screens() -> list[Screen]:
+    """Looked for once a process: it reads a file of every package that is installed."""
+    return every()
 
 
 def _drawn(screen: Screen) -> Callable[[], None]:

@@ -75,6 +75,7 @@ def options(settings: Settings, secret: bytes) -> Mapping[str, object]:
         "client.showErrorDetails": "none",
         "client.disableDataExport": True,  # its CSV holds formulas; ours are safe
         "runner.magicEnabled": False,
+        "runner.postScriptGC": False,  # it stops the process before the page's last parts are sent
         "logger.hideWelcomeMessage": True,
         **({} if settings.oidc is None else {"secrets.files": [str(settings.oidc)]}),
         **THEME,
