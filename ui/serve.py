@@ -14,6 +14,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.starlette import App
 
+from ui.early import Early
 from ui.guard import Door, Sessions
 from ui.provider import Onward, check_file, is_provider_s
 from ui.routes import StepRoutes, plain_routes
@@ -36,7 +37,8 @@ def build(settings: Settings, *, secret: bytes, runs: Callable[[], Runs]) -> App
     middleware = [
         Middleware(
             Door, hosts=hosts(settings), addresses=not settings.on_loopback, sessions=sessions
-        )
+        ),
+        Middleware(Early),
     ]
     if sessions is not None:
         routes += SignIn(sessions).routes()
