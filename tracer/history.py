@@ -103,13 +103,14 @@ class History:
 class Window:
     """The last inputs of one scope, against which the next one is written."""
 
-    __slots__ = ("_every", "_history", "_inputs", "_since_keyframe")
+    __slots__ = ("_every", "_history", "_inputs", "_limit", "_since_keyframe")
 
-    def __init__(self, history: History, every: int) -> None:
+    def __init__(self, history: History, every: int, limit: int) -> None:
         self._history = history
         self._inputs: deque[Input] = deque(maxlen=_CANDIDATES)
         self._since_keyframe = 0
         self._every = every
+        self._limit = limit
 
     def unseen(self, messages: Sequence[Any]) -> Sequence[Any]:
         """The messages behind the last input that these continue; all of them if none."""
@@ -131,11 +132,23 @@ class Window:
         return delta
 
     def _decide(self, entries: list[Entry], base: int | None, keep: int) -> Delta:
-        if base is None or self._since_keyframe + 1 >= self._every:
+        if base is None or (self._is_due() and self._fits(entries)):
             self._since_keyframe = 0
             return Delta(entries, entries, None, 0)
         self._since_keyframe += 1
         return Delta(entries, entries[keep:], base, keep)
+
+    def _is_due(self) -> bool:
+        return self._since_keyframe + 1 >= self._every
+
+    def _fits(self, entries: list[Entry]) -> bool:
+        """Whether the whole input may be one attribute: cut it would be lost, a delta is not.
+
+        Who asks for whole inputs gets them, however long.
+        """
+        if self._every == 1:
+            return True
+        return sum(len(e.piece.text.encode("utf-8", "replace")) + 1 for e in entries) < self._limit
 
     def _continued(self, messages: Sequence[Any]) -> Input | None:
         longest: Input | None = None

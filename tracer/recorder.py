@@ -244,7 +244,9 @@ class Recorder:
 
     def _scope(self, trajectory: Trajectory, agent: str | None) -> Scope:
         every = 1 if self.options.content == "full" else self.options.keyframe_every
-        scope = Scope(trajectory, agent, Window(trajectory.history, every))
+        scope = Scope(
+            trajectory, agent, Window(trajectory.history, every, self.options.attribute_bytes)
+        )
         scope.base = self._base(scope)
         trajectory.scopes.append(scope)
         if trajectory.resumed is not None:

@@ -177,6 +177,21 @@ def test_a_history_that_was_cut_is_a_keyframe_again(spans: Any) -> None:
     assert value(second, names.TURN) == 2
 
 
+def test_a_history_too_long_for_one_attribute_stays_a_delta(spans: Any) -> None:
+    @tool
+    def read(page: int) -> str:
+        """Read a page."""
+        return f"page {page} " + "word " * 1_000
+
+    script = [says("", call("read", f"c{n}", page=n)) for n in range(70)]
+    agent = create_agent(Scripted(script=[*script, says("done")]), [read])
+    agent.invoke(QUESTION, {"recursion_limit": 500})
+    found = [s for s in steps(spans()) if value(s, names.KIND) == "llm"]
+    assert [value(s, names.STEP) for s in found if value(s, names.BASE_STEP) is None] == [1]
+    assert not any(value(s, names.TRUNCATED) for s in found)
+    assert len(full_input(found, 141)) == 141
+
+
 def test_pictures_are_blobs_and_large_ones_hashes(spans: Any) -> None:
     small = {"type": "image", "base64": "aGk=", "mime_type": "image/png"}
     large = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
