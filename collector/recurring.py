@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final, TypeAlias
 
+import orjson
+
 from collector.convention import Reader
 from collector.masking import Masker
 from collector.moving import Moved, Mover
 from collector.prices import Prices
 from collector.reading.identity import Resources
 from waypost.assembly.cohort import Cohorts
+from waypost.canon import digest
 from waypost.records import Json, Kind, RawSpan, Reading, Step, Tokens
 
-_SHAPES: Final = 2_000
-_HELD: Final = 8 << 20
+_NAMES: Final = 4 << 20
+_HELD: Final = 16 << 20
+_SHORT: Final = 256
 _TRIALS: Final = 64
 _ERROR_CODE: Final = 2
 
@@ -63,9 +67,10 @@ class Recurring:
         self._masker = masker
         self._prices = prices
         self._resources = Resources()
+        self._conventions = [c for c in reader.conventions if c.moving]
         self._shapes: dict[Hashable, Shape | None] = {}
         self._known: dict[Hashable, Pattern | None] = {}
-        self._held = 0
+        self._named = self._held = 0
         self.hits = 0
 
     def reading(self, span: RawSpan, cohorts: Cohorts) -> Reading:
@@ -74,10 +79,7 @@ class Recurring:
         if shape is None or not shape.pays:
             return self._read(span, cohorts)
         key = self._key_of(span, shape)
-        try:
-            pattern = self._known.get(key, _UNKNOWN)
-        except TypeError:  # a list of lists or an object among the values
-            return self._read(span, cohorts)
+        pattern = self._known.get(key, _UNKNOWN)
         step = self._step(span, shape, pattern) if isinstance(pattern, Pattern) else None
         if step is not None:
             shape.hits += 1
@@ -86,7 +88,7 @@ class Recurring:
         reading = self._read(span, cohorts)
         if pattern is _UNKNOWN:
             shape.misses += 1
-            self._keep(key, self._pattern(span, shape, reading))
+            self._keep(key, span, self._pattern(span, shape, reading))
         return reading
 
     def _read(self, span: RawSpan, cohorts: Cohorts) -> Reading:
@@ -98,13 +100,17 @@ class Recurring:
             return None
         if span.status_code == _ERROR_CODE or type(span.attributes) is not dict:
             return None
+        if not any(c.matches(span) for c in self._conventions):
+            return None
         names = tuple(span.attributes)
         key = (names, span.name, cohorts.keys)
         try:
             return self._shapes[key]
         except KeyError:
-            if len(self._shapes) >= _SHAPES:
+            if self._named > _NAMES:
                 self._shapes.clear()
+                self._named = 0
+            self._named += 500 + 100 * len(names) + sum(map(len, names)) + len(span.name)
             moving = self._reader.choose(span).moving
             found = self._shapes[key] = _shape(names, moving, cohorts)
             return found
@@ -113,20 +119,20 @@ class Recurring:
         """What all spans of one pattern have in common."""
         values = shape.still(span.attributes)
         return (
-            shape, tuple([tuple(v) if type(v) is list else v for v in values]),
+            shape, tuple([_small(v) for v in values]),
             tuple(map(type, values)),  # 1 and True are equal, what they say is not
             span.parent_id is None, span.span_kind, span.status_code, span.scope_name,
             span.scope_version, self._resources.key(span.resource),
         )  # fmt: skip
 
-    def _keep(self, key: Hashable, pattern: Pattern | None) -> None:
+    def _keep(self, key: Hashable, span: RawSpan, pattern: Pattern | None) -> None:
         if self._held > _HELD:
             self._known.clear()
             self._held = 0
         self._held += 2_000
-        if pattern is not None:
-            texts = (v for v in pattern.step.attributes.values() if isinstance(v, str))
-            self._held += sum(map(len, texts))
+        if pattern is not None:  # its prompt and its tools are held as texts and as values
+            texts = (v for v in span.attributes.values() if isinstance(v, str))
+            self._held += 3 * sum(map(len, texts))
         self._known[key] = pattern
 
     def _pattern(self, span: RawSpan, shape: Shape, reading: Reading) -> Pattern | None:
@@ -168,6 +174,15 @@ class Recurring:
 
 
 _UNKNOWN: Final = object()
+
+
+def _small(value: Json) -> Hashable:
+    """The value, or what names it where it is long or cannot be looked up."""
+    if type(value) is str:
+        return value if len(value) <= _SHORT else digest(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, list | dict):
+        return digest(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    return value
 
 
 def _shape(names: tuple[str, ...], moving: Mapping[str, Mover], cohorts: Cohorts) -> Shape | None:

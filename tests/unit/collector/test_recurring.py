@@ -139,3 +139,24 @@ def test_an_attribute_that_never_repeats_is_not_learned_for_ever() -> None:
     for n in range(200):
         warm.reading(a_span({**TOOL, "request": f"r{n}"}, n), COHORTS)
     assert len(warm._known) < 100
+
+
+def test_lists_of_equal_values_of_other_types_tell_spans_apart() -> None:
+    check(steps(MODEL, [{names.FALLBACKS: [1]}, {names.FALLBACKS: [True]}, {names.FALLBACKS: [1]}]))
+
+
+def test_long_prompts_are_held_within_a_bound() -> None:
+    warm = recurring()
+    for n in range(600):
+        warm.reading(a_span({**MODEL, names.SYSTEM: f"{n} " + "x" * 75_000}, n), COHORTS)
+    assert 0 < len(warm._known) < 100
+
+
+def test_names_that_never_repeat_are_held_within_a_bound() -> None:
+    warm = recurring()
+    for n in range(300):
+        warm.reading(
+            a_span({**TOOL, **{f"{n} {m} " + "x" * 900: 1 for m in range(40)}}, n), COHORTS
+        )
+        warm.reading(a_span({"tool.name": f"t{n}", f"n{n}": 1}, n, name="other"), COHORTS)
+    assert 0 < len(warm._shapes) < 120
