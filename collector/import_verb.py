@@ -27,6 +27,7 @@ _BYTES_AT_ONCE: Final = 32 << 20
 _TRACE: Final = re.compile("(?!0{32})[0-9a-f]{32}")
 _SPAN: Final = re.compile("(?!0{16})[0-9a-f]{16}")
 _SPANS: Final = 200_000
+_REFUSED: Final = 10_000
 _CASE: Final = frozenset({"dataset", "key", "title", "trace_id", "steps", "since", "expectation"})
 
 
@@ -102,6 +103,10 @@ def _pages(
                 found = _read(line, masker)
             except Unreadable as error:
                 done.refused.append((number, str(error)))
+                if len(done.refused) == _REFUSED:
+                    raise Unreadable(
+                        f"{_REFUSED:,} lines did not fit by line {number:,}; is this an export?"
+                    ) from error
                 continue
             page.append(found)
             size += found.size

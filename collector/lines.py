@@ -3,7 +3,7 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final
 
 from waypost.errors import Unreadable
@@ -27,26 +27,32 @@ def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes | TooLong]]:
     packed = head.peek(2)[:2] == _GZIP
     body: io.BufferedIOBase = gzip.GzipFile(fileobj=head) if packed else head
     number = size = 0
-    while True:
-        number += 1
-        try:
-            line, read = _line(body, limit)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise Unreadable(f"The file is broken at line {number}: {error}.") from error
-        size += read
-        if not read:
-            return
-        if packed and size > limit and size > _RATIO * raw.taken:
+
+    def check(more: int) -> None:
+        if packed and size + more > max(limit, _RATIO * raw.taken):
             raise Unreadable(
                 f"The file unfolds to more than {_RATIO} times its size at line {number}."
             )
+
+    while True:
+        number += 1
+        try:
+            line, read = _line(body, limit, check)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise Unreadable(f"The file is broken at line {number}: {error}.") from error
+        if not read:
+            return
+        check(read)
+        size += read
         if line is None:
             yield number, TooLong(f"it is longer than {limit:,} bytes")
         elif line.strip():
             yield number, line
 
 
-def _line(body: io.BufferedIOBase, limit: int) -> tuple[bytes | None, int]:
+def _line(
+    body: io.BufferedIOBase, limit: int, check: Callable[[int], None]
+) -> tuple[bytes | None, int]:
     """The next line, None for one that is too long, and how many bytes were read."""
     line = body.readline(limit + 1)
     read = len(line)
@@ -55,6 +61,7 @@ def _line(body: io.BufferedIOBase, limit: int) -> tuple[bytes | None, int]:
     while line and not line.endswith(b"\n"):
         line = body.readline(_CHUNK)
         read += len(line)
+        check(read)
     return None, read
 
 

@@ -196,6 +196,18 @@ def test_a_bomb_does_not_go_off() -> None:
     assert second == (2, b"{}\n")
 
 
+def test_a_bomb_without_a_line_end_is_not_read_to_its_end() -> None:
+    packed = gzip.compress(b"x" * (64 << 20))
+    with pytest.raises(Unreadable, match="unfolds to more than 200 times"):
+        list(lines(io.BytesIO(packed), 1 << 20))
+
+
+def test_a_file_of_anything_else_is_given_up(engine: Engine) -> None:
+    done = invoke(engine, "import", "-", given=b"x\n" * 10_100)
+    assert done.return_value == 1
+    assert "10,000 lines did not fit by line 10,000; is this an export?" in done.stderr
+
+
 def test_a_file_that_breaks_off_keeps_what_came_before(engine: Engine) -> None:
     whole = gzip.compress(run_with() + b"\n" + random.Random(1).randbytes(90_000).hex().encode())
     done = invoke(engine, "import", "-", given=whole[:-20])
