@@ -97,8 +97,10 @@ class Session:
         from tracer.replays.interception import INTERCEPTION
 
         assert self._token is not None, "a block that ends has begun"
-        REPLAY.reset(self._token)
-        INTERCEPTION.close()
+        try:
+            REPLAY.reset(self._token)
+        finally:
+            INTERCEPTION.close()
         if error is None and self.broken is None:
             self._note_left()
         if self.broken is not None and _hides(error):
@@ -115,10 +117,12 @@ class Session:
         """Give the agent what the recorded run was given, and its reviewers' decisions.
 
         A LangChain or LangGraph object gets `{"messages": […]}`, a function the user's text. The
-        agent's own checkpointer is never written to. What it answered is returned.
+        agent's own checkpointer is never written to. What it answered is returned; WrongUse
+        outside of the session's block, where the agent would touch the world.
         """
         from tracer.replays import agents
 
+        self._must_sit_here()
         answer = agents.run(self, agent)
         self.compare_answer(agents.text_of(answer))
         return answer
@@ -127,9 +131,18 @@ class Session:
         """The same for agents that are awaited."""
         from tracer.replays import agents
 
+        self._must_sit_here()
         answer = await agents.arun(self, agent)
         self.compare_answer(agents.text_of(answer))
         return answer
+
+    def _must_sit_here(self) -> None:
+        listener = REPLAY.get()
+        if listener is None or listener.session is not self:
+            raise WrongUse(
+                "This replay is not open here, so models and tools would really run. Run the "
+                "agent inside `with tracer.replay(run) as session:`, where that was opened."
+            )
 
     @property
     def trace_id(self) -> str | None:

@@ -1,6 +1,7 @@
 """What a replay leaves alone, what it leaves behind, and what it cannot execute again."""
 
 import asyncio
+import contextvars
 import importlib
 import json
 import sys
@@ -343,6 +344,32 @@ def test_a_session_is_for_one_block() -> None:
         session.run(silent())
     with pytest.raises(WrongUse, match="A replay runs once"), session:
         pass
+
+
+def test_outside_of_its_block_a_session_runs_no_agent() -> None:
+    asked: list[str] = []
+    session = tracer.replay(recorded(lambda: invoke(support())))
+
+    def refused() -> None:
+        with pytest.raises(WrongUse, match="not open here"):
+            session.run(asked.append)
+        with pytest.raises(WrongUse, match="not open here"):
+            asyncio.run(session.arun(asked.append))
+
+    refused()
+    with session:
+        contextvars.Context().run(refused)
+    refused()
+    assert asked == []
+
+
+def test_a_block_that_ends_in_another_context_still_puts_every_name_back() -> None:
+    before = wrapped()
+    session = tracer.replay(recorded(lambda: invoke(support())))
+    contextvars.copy_context().run(session.__enter__)
+    with pytest.raises(ValueError, match="different Context"):
+        session.__exit__(None, None, None)
+    assert wrapped() == before
 
 
 def test_an_agents_own_error_does_not_hide_what_was_missing() -> None:
