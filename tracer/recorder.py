@@ -67,7 +67,7 @@ class Recorder:
         if isinstance(found, Who):
             who = found.over(who)
         trajectory = Trajectory(self._new_id(span), self._history(), who)
-        if (again := REPLAY.get()) is not None:
+        if (again := REPLAY.get()) is not None and not again.session.closed:
             trajectory.replay_of = again.session.began(f"{span.get_span_context().trace_id:032x}")
         scope = self._scope(trajectory, agent)
         root = Node(None, scope, kind, name)

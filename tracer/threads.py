@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import context as otel
 
 from tracer.run import NODE, REPLAY, WHO
 
 Carried = tuple[otel.Context, Any]
+_NOTHING: Final[Carried] = (otel.Context(), None)
 
 
 class Threads:
@@ -32,8 +33,10 @@ class Threads:
         @wraps(submit)
         def carrying_submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             here = _carried()
-            work = fn if here is None else partial(_inside, here, fn)
-            return submit(self, work, *args, **kwargs)
+            if here is None:
+                return submit(self, fn, *args, **kwargs)
+            # A worker that starts now outlives this task, so it is to carry nothing of its own.
+            return _inside(_NOTHING, submit, self, partial(_inside, here, fn), *args, **kwargs)
 
         @wraps(start)
         def carrying_start(self: threading.Thread) -> None:

@@ -113,8 +113,14 @@ def _is_there(patched: Patched) -> bool:
     return False
 
 
-def _session() -> Any:
+def _listener() -> Any:
+    """What listens here, unless its session is over."""
     listener = REPLAY.get()
+    return None if listener is None or listener.session.closed else listener
+
+
+def _session() -> Any:
+    listener = _listener()
     return None if listener is None else listener.session
 
 
@@ -159,7 +165,7 @@ def _aevents(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _answering(model: Any, messages: Any, kwargs: dict[str, Any]) -> Any:
     """The stand-in that gives the recorded answer, or the model itself."""
-    listener = REPLAY.get()
+    listener = _listener()
     if listener is None or standins.is_one(model):
         return model
     manager = kwargs.get("run_manager")
@@ -188,7 +194,7 @@ def _stream(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
 def _text(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def generate_helper(model: Any, *args: Any, **kwargs: Any) -> Any:
-        listener = REPLAY.get()
+        listener = _listener()
         return original(standins.text(model, listener) if listener else model, *args, **kwargs)
 
     return generate_helper
@@ -197,7 +203,7 @@ def _text(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
 def _atext(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def agenerate_helper(model: Any, *args: Any, **kwargs: Any) -> Any:
-        listener = REPLAY.get()
+        listener = _listener()
         made = standins.text(model, listener) if listener else model
         return await original(made, *args, **kwargs)
 
@@ -212,7 +218,7 @@ def _tool(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def run(tool: Any, *args: Any, **kwargs: Any) -> Any:
-        listener = REPLAY.get()
+        listener = _listener()
         return original(standins.tool(tool, listener) if listener else tool, *args, **kwargs)
 
     return run
@@ -221,7 +227,7 @@ def _tool(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
 def _retriever(_: object, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def invoke(retriever: Any, *args: Any, **kwargs: Any) -> Any:
-        listener = REPLAY.get()
+        listener = _listener()
         made = standins.retriever(retriever, listener) if listener else retriever
         return original(made, *args, **kwargs)
 

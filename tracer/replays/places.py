@@ -54,6 +54,8 @@ class Places(BaseCallbackHandler):
         return found or Run(None)
 
     def _start(self, run_id: UUID, parent_run_id: UUID | None) -> Run:
+        if self.session.closed:
+            return Run(None)
         above = self._runs.get(parent_run_id) if parent_run_id else None
         if above is None:
             config = var_child_runnable_config.get()

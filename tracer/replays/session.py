@@ -69,6 +69,7 @@ class Session:
         self.counts: dict[str, int] = {"answered": 0, "live": 0, "missed": 0}
         self.cut: list[int] = []
         self.broken: str | None = None
+        self.closed = False  # what was started inside may live longer than the block
         self._alike = alike
         self._answers = Answers(recording, alike)
         self._until = until
@@ -97,6 +98,7 @@ class Session:
         from tracer.replays.interception import INTERCEPTION
 
         assert self._token is not None, "a block that ends has begun"
+        self.closed = True
         try:
             REPLAY.reset(self._token)
         finally:
@@ -138,7 +140,7 @@ class Session:
 
     def _must_sit_here(self) -> None:
         listener = REPLAY.get()
-        if listener is None or listener.session is not self:
+        if listener is None or listener.session is not self or self.closed:
             raise WrongUse(
                 "This replay is not open here, so models and tools would really run. Run the "
                 "agent inside `with tracer.replay(run) as session:`, where that was opened."

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -90,6 +91,46 @@ def test_a_replay_is_marked_and_never_production(record: Any) -> None:
         assert value(span, f"{names.COHORT}region") == "eu"
     assert root.context is not None
     assert session.trace_id == f"{root.context.trace_id:032x}"
+
+
+def test_a_pools_worker_made_in_a_session_runs_production_again_afterwards(record: Any) -> None:
+    run = recorded(lambda: invoke(support()))
+    spans = record()
+    with ThreadPoolExecutor(1) as pool:
+        with tracer.replay(run) as session:
+            pool.submit(session.run, silent()).result()
+            contextvars.Context().run(pool.submit, invoke, support()).result()
+        pool.submit(invoke, support()).result()
+    marks = [value(root, names.REPLAY_OF) for root in roots(spans())]
+    assert marks == [run.id, None, None]
+    assert session.counts["answered"] == 3
+
+
+def test_a_pools_worker_keeps_no_context_of_the_step_that_made_it(record: Any) -> None:
+    spans = record()
+    with ThreadPoolExecutor(1) as pool:
+        with tracer.context(user="mara"):
+            pool.submit(int).result()
+        pool.submit(invoke, support()).result()
+    assert value(roots(spans())[0], names.USER) is None
+
+
+def test_a_thread_that_outlives_its_session_is_answered_by_none(record: Any) -> None:
+    run = recorded(lambda: invoke(support()))
+    spans, go_on = record(), threading.Event()
+
+    def later() -> None:
+        go_on.wait(60)
+        invoke(support())
+
+    thread = threading.Thread(target=later)
+    with tracer.replay(run) as session:
+        thread.start()
+    with tracer.replay(run):
+        go_on.set()
+        thread.join()
+    assert value(roots(spans())[0], names.REPLAY_OF) is None
+    assert session.counts["answered"] == 0
 
 
 def test_a_run_outside_of_a_session_has_no_mark(spans: Spans) -> None:
