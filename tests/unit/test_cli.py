@@ -1,5 +1,6 @@
 """Every verb explains itself, and the page of all verbs is current."""
 
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -43,6 +44,23 @@ def test_without_the_servers_packages_the_console_script_says_what_to_install(
     monkeypatch.setitem(sys.modules, "click", None)
     with pytest.raises(SystemExit, match=r"^waypost: click is not installed.*waypost\[server\]"):
         main()
+
+
+def test_a_candidates_folder_does_not_shadow_the_tracer(tmp_path: Path) -> None:
+    (tmp_path / "tracer.py").write_text("")
+    (tmp_path / "collector").mkdir()
+    (tmp_path / "collector" / "__init__.py").write_text("mine = True")
+    (tmp_path / "bot.py").write_text("import collector\n\ndef agent(text): return collector.mine")
+    told = (
+        "from waypost.cli import candidates; agent = candidates.load('bot:agent');"
+        "import tracer; print(agent(''), tracer.replay, tracer.instrument, tracer.flush)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", told], cwd=tmp_path, capture_output=True, text=True,
+        env={"PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("True <function replay")
 
 
 def test_a_crash_is_written_down_in_the_data_folder_that_was_asked_for(

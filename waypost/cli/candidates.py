@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Read from the new run itself; the rest of a case's cohort is true of the new run as well.
 _OWN: Final = frozenset({"agent", "model", "route", "prompt_version", "environment", "service"})
 
+_OURS: Final = ("tracer.setup", "tracer.replays.session", "waypost.demo.verb")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -54,6 +56,8 @@ def load(path: str) -> Any:
         raise WrongUse(
             f"--agent {path!r} names no agent; write module:name, such as app.bot:agent."
         )
+    for ours in _OURS:  # the agent's folder comes first, and may hold a `tracer.py` of its own
+        importlib.import_module(ours)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     found, error = attempted(lambda: importlib.import_module(module))
