@@ -1,5 +1,6 @@
 """Every verb explains itself, and the page of all verbs is current."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ import pytest
 
 from tests.shared import ROOT
 from waypost.__main__ import main
-from waypost.cli import reference, waypost
+from waypost.cli import options, reference, waypost
 
 
 def verbs(group: click.Group = waypost, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -61,6 +62,19 @@ def test_a_candidates_folder_does_not_shadow_the_tracer(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("True <function replay")
+
+
+def test_on_a_terminal_json_holds_nothing_that_moves_or_hides_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = {"answer": "a\x7f\x9b2J\u202e\u2066\u200b\u2028\U000e0041 ä"}
+    options.print_json(hostile)
+    assert "\u202e" in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    options.print_json(hostile)
+    out = capsys.readouterr().out
+    assert r"a\u007f\u009b2J\u202e\u2066\u200b\u2028\udb40\udc41 ä" in out
+    assert json.loads(out) == hostile
 
 
 def test_a_crash_is_written_down_in_the_data_folder_that_was_asked_for(

@@ -18,6 +18,7 @@ from waypost.cli.options import (
     of_project,
     print_json,
     settings_of,
+    shown,
     stored,
 )
 from waypost.errors import NotFound, Unreadable, WrongUse
@@ -215,4 +216,4 @@ def export(
 
 def _print_line(value: object) -> None:
     body = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=sorted)  # sets have no order
-    click.echo(body.decode())
+    click.echo(shown(body.decode()))

@@ -1,7 +1,9 @@
 """What the verbs share: where the store is, who acts, and how an answer is printed."""
 
 import datetime as dt
+import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -110,7 +112,14 @@ def actor() -> Actor:
 
 
 def print_json(value: object) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    click.echo(shown(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
+
+
+def shown(text: str) -> str:
+    """JSON for where it goes: what moves or hides text on a terminal is escaped there."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def empty(found: Sequence[object], sentence: str) -> None:
