@@ -12,7 +12,8 @@ import pytest
 
 from tests.shared import ROOT
 from waypost.__main__ import main
-from waypost.cli import options, reference, waypost
+from waypost.cli import options, reference, replays, waypost
+from waypost.cli.candidates import Outcome, Way
 
 
 def verbs(group: click.Group = waypost, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -75,6 +76,15 @@ def test_on_a_terminal_json_holds_nothing_that_moves_or_hides_text(
     out = capsys.readouterr().out
     assert r"a\u007f\u009b2J\u202e\u2066\u200b\u2028\udb40\udc41 ä" in out
     assert json.loads(out) == hostile
+
+
+def test_tools_that_ran_their_own_code_are_said_and_are_no_difference(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = [Outcome("4bf9", "a title", counts={"answered": 3, "own_code": 2})]
+    assert replays._tell(done, Way(models="recorded"), trial=None, as_json=False) == 0
+    assert "Tools ran their own code 2 times" in capsys.readouterr().out
+    assert replays._line(done[0]).endswith("3 answered, 2 ran their own code")
 
 
 def test_a_crash_is_written_down_in_the_data_folder_that_was_asked_for(

@@ -33,12 +33,15 @@ def replay(
 ) -> "Session":
     """Execute a recorded run again: `with tracer.replay(run) as session: session.run(agent)`.
 
-    As it stands, every model, tool and retriever is answered from the recording and nothing else
-    is reachable; what differs is in `session.differences`, and NotRecorded is raised at the end
-    when something had no answer. With `models="live"`, or from step `until` on, models really
-    run while tools stay answered: `on_miss` is "error", "live" or a function of the tool's name
-    and arguments. Tools in `live` always run; those in `answered` never do, not even when models
-    were called below them. `normalise` takes out of texts what may change, such as a date.
+    As it stands, every model, tool and retriever is answered from the recording, save that one
+    below which models or tools were recorded runs its own code, and what it calls is answered:
+    `session.counts["own_code"]` says how often. What nodes and middleware do by themselves
+    really happens. What differs is in `session.differences`, and NotRecorded is raised at the
+    end when something had no answer. With `models="live"`, or from step `until` on, models
+    really run while tools stay answered: `on_miss` is "error", "live" or a function of the
+    tool's name and arguments. Tools in `live` always run; those in `answered` never do, not
+    even when models were called below them. `normalise` takes out of texts what may change,
+    such as a date.
     """
     if models not in _MODELS:
         raise BadSetting(f"models={models!r} is not one of {', '.join(_MODELS)}.")
@@ -66,7 +69,7 @@ class Session:
         self.recording = recording
         self.differences: list[Difference] = []
         self.traces: list[str] = []
-        self.counts: dict[str, int] = {"answered": 0, "live": 0, "missed": 0}
+        self.counts: dict[str, int] = {"answered": 0, "live": 0, "missed": 0, "own_code": 0}
         self.cut: list[int] = []
         self.broken: str | None = None
         self.closed = False  # what was started inside may live longer than the block
@@ -243,7 +246,7 @@ class Session:
                 return self._runs(found)
             found.used = True
             if found.inner and name not in self._answered:
-                return None
+                return self._runs_itself()
             self._answer(found)
             found.whole = True
             if commands and name not in self._answered:
@@ -264,7 +267,7 @@ class Session:
                 return self._runs(found)
             found.used = True
             if found.inner:
-                return None
+                return self._runs_itself()
             self._answer(found)
             found.whole = True
         fault = found.error
@@ -284,6 +287,11 @@ class Session:
         if found is not None:
             found.used = True
         self.counts["live"] += 1
+        return None
+
+    def _runs_itself(self) -> Give | None:
+        """What called others that were recorded: those are answered, its own code is not."""
+        self.counts["own_code"] += 1
         return None
 
     def _lives(self, run: Any, found: Answer | None = None) -> Give | None:

@@ -36,6 +36,7 @@ from waypost.store.opened import store
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _SHOWN: Final = 80
+_WORDS: Final = {"own_code": "ran their own code"}
 
 
 class Task(NamedTuple):
@@ -109,10 +110,12 @@ def replay(
 ) -> int:  # fmt: skip
     """Run your changed agent on recorded runs.
 
-    Its tools answer as recorded, so nothing is sent twice. A LangChain or LangGraph object gets
-    `{"messages": […]}`, a function the user's text; one without parameters makes the agent. The
-    new runs are recorded and kept with the trial. It exits 1 when a case could not be run, or
-    differed with --models recorded.
+    Its tools answer as recorded and do not run, save those in --live, and those that called
+    models or tools themselves: these run their own code, which is counted, unless they are in
+    --answered. What the agent's nodes and middleware do by themselves really happens. A LangChain
+    or LangGraph object gets `{"messages": […]}`, a function the user's text; one without
+    parameters makes the agent. The new runs are recorded and kept with the trial. It exits 1 when
+    a case could not be run, or differed with --models recorded.
     """
     asked = Asked(**{name: more.pop(name) for name in Asked._fields}).checked()
     settings = settings_of(data, database_url)
@@ -251,7 +254,7 @@ def _line(outcome: Outcome) -> str:
     title = f"{outcome.key[:12]} {outcome.title[:_SHOWN]}"
     if outcome.error:
         return one_line(f"✕ {title}: {outcome.error}")
-    counts = ", ".join(f"{n} {what}" for what, n in outcome.counts.items() if n)
+    counts = ", ".join(f"{n} {_WORDS.get(what, what)}" for what, n in outcome.counts.items() if n)
     differs = f"; differs in {', '.join(outcome.differences)}" if outcome.differences else ""
     return one_line(f"{'≠' if differs else '✓'} {title}: {counts or 'nothing was asked'}{differs}")
 
@@ -300,6 +303,11 @@ def _say(
         f"{plural(len(done), 'case')} tried: {len(failed)} could not be run, "
         f"{len(differing)} differed from the recorded run."
     )
+    if own := sum(one.counts.get("own_code", 0) for one in done):
+        click.echo(
+            f"Tools ran their own code {plural(own, 'time')}, as models or tools were recorded "
+            "below them; --answered TOOL keeps a tool from it."
+        )
 
 
 def _details(outcome: Outcome) -> Iterator[str]:

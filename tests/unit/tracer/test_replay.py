@@ -51,7 +51,7 @@ def test_the_same_agent_gets_the_same_answers_however_it_is_called(way: Any, str
     with tracer.replay(exported(run)) as session:
         way(silent(streams=streams))
     assert session.differences == []
-    assert session.counts == {"answered": 3, "live": 0, "missed": 0}
+    assert session.counts == {"answered": 3, "live": 0, "missed": 0, "own_code": 0}
 
 
 def test_a_replay_gives_the_recorded_final_answer_and_no_letter_is_sent_twice() -> None:
@@ -94,15 +94,41 @@ def test_parallel_sub_agents_run_and_what_they_call_is_answered(way: Any) -> Non
     with tracer.replay(run) as session:
         way(helped(Forbidden))
     assert session.differences == []
-    assert session.counts["answered"] == 8
+    assert session.counts == {"answered": 8, "live": 0, "missed": 0, "own_code": 2}
 
 
 def test_a_tool_below_which_models_ran_is_answered_whole_if_asked_for() -> None:
     run = recorded(lambda: invoke(helped(Scripted)))
     with tracer.replay(run, answered=["ask"]) as session:
         invoke(helped(Forbidden))
-    assert session.counts["answered"] == 4
+    assert session.counts == {"answered": 4, "live": 0, "missed": 0, "own_code": 0}
     assert session.differences == []
+
+
+def test_a_tool_that_models_were_recorded_below_does_again_what_it_does_itself_and_is_counted() -> (
+    None
+):
+    letters: list[str] = []
+
+    def agent(model: type[Scripted]) -> Any:
+        inner = model(script=[says("short")])
+
+        @tool
+        def summarise(topic: str) -> str:
+            """Send a summary that a model writes."""
+            letters.append(str(inner.invoke(topic).content))
+            return "sent"
+
+        script = [says("", call("summarise", topic="A-1")), says("k")]
+        return create_agent(model(script=script), [summarise], name="support")
+
+    run = recorded(lambda: invoke(agent(Scripted)))
+    with tracer.replay(run) as session:
+        session.run(agent(Forbidden))
+    assert (letters, session.counts["own_code"]) == (["short", "short"], 1)
+    with tracer.replay(run, answered=["summarise"]) as session:
+        session.run(agent(Forbidden))
+    assert (letters, session.counts["own_code"]) == (["short", "short"], 0)
 
 
 def test_typed_errors_are_raised_again_so_that_retries_behave_the_same() -> None:
@@ -259,7 +285,7 @@ def test_a_recording_answers_only_where_a_session_sits() -> None:
 
     _, session = asyncio.run(beside())
     assert office.sent == ["mara"]
-    assert session.counts == {"answered": 3, "live": 0, "missed": 0}
+    assert session.counts == {"answered": 3, "live": 0, "missed": 0, "own_code": 0}
 
 
 def test_a_model_called_in_a_bare_thread_is_answered() -> None:

@@ -44,7 +44,7 @@ def test_a_candidates_models_run_and_equal_calls_are_answered(
     assert found["messages"][-1].content.strip() == "The letter is out."
     assert answers(found)[0].content == "sent to mara"
     assert office.sent == []
-    assert session.counts == {"answered": 1, "live": 2, "missed": 0}
+    assert session.counts == {"answered": 1, "live": 2, "missed": 0, "own_code": 0}
     assert session.differences == []
 
 
@@ -123,7 +123,7 @@ def test_models_are_answered_until_a_step_and_run_from_there() -> None:
     with tracer.replay(run, until=5) as session:
         found = session.run(create_agent(model, [lookup]))
     assert found["messages"][-1].content == "Two are on their way."
-    assert session.counts == {"answered": 4, "live": 1, "missed": 0}
+    assert session.counts == {"answered": 4, "live": 1, "missed": 0, "own_code": 0}
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
@@ -152,7 +152,7 @@ def test_a_live_model_is_counted_once_however_it_is_streamed(sent_to_mara: Traje
     with tracer.replay(sent_to_mara, models="live") as session:
         for _ in candidate.stream_events(QUESTION, version="v3"):
             pass
-    assert session.counts == {"answered": 1, "live": 2, "missed": 0}
+    assert session.counts == {"answered": 1, "live": 2, "missed": 0, "own_code": 0}
 
 
 def test_a_sub_agent_that_is_asked_otherwise_still_runs_its_own_code() -> None:
@@ -167,7 +167,7 @@ def test_a_sub_agent_that_is_asked_otherwise_still_runs_its_own_code() -> None:
         found = session.run(agent("and A-1?", "new"))
     assert answers(found)[0].content == "fine new"
     assert [d.what for d in session.differences] == ["arguments"]
-    assert session.counts == {"answered": 1, "live": 4, "missed": 0}
+    assert session.counts == {"answered": 1, "live": 4, "missed": 0, "own_code": 1}
 
 
 class Shelf(BaseRetriever):
