@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Abort
 from click.testing import CliRunner, Result
 from opentelemetry import context
 from sqlalchemy.engine import Engine
@@ -55,6 +56,16 @@ async def echo(text):
 
 def fails(text):
     raise ValueError(f"cannot read {text!r}")
+
+def leaves(text):
+    raise SystemExit("no key")
+
+def interrupted_once(text):
+    with Path("asked").open("a+") as asked:
+        asked.write("x")
+        if asked.tell() == 2:
+            raise KeyboardInterrupt
+    return text
 '''
 Ask = Callable[..., Result]
 
@@ -166,6 +177,31 @@ def test_a_collector_that_does_not_take_the_runs_is_said(ask: Ask, receiver: Rec
     done = ask("letters", "--agent", "candidate:agent", "--trial", "v18")
     assert isinstance(done.exception, WaypostError)
     assert "does not take the new runs" in str(done.exception)
+    receiver.status = 200
+    again = ask("letters", "--agent", "candidate:agent", "--trial", "v18")
+    assert (again.return_value, "3 cases tried" in again.stdout) == (0, True)
+
+
+def test_a_candidate_that_exits_is_a_case_that_failed(engine: Engine, ask: Ask) -> None:
+    done = ask("letters", "--agent", "candidate:leaves", "--trial", "v19")
+    trial, found = results(engine, "v19")
+    assert done.return_value == 1
+    assert [r.error for r in found] == ["SystemExit: no key"] * 3
+    assert trial.finished_at is not None
+
+
+def test_a_trial_that_was_interrupted_goes_on_with_the_cases_that_are_left(
+    engine: Engine, ask: Ask, tmp_path: Path
+) -> None:
+    words = ("letters", "--agent", "candidate:interrupted_once", "--trial", "v20")
+    assert isinstance(ask(*words).exception, Abort)
+    trial, found = results(engine, "v20")
+    assert (len(found), trial.finished_at) == (1, None)
+    assert "'v20' was not finished; it goes on with 2 cases." in ask(*words).stderr
+    trial, found = results(engine, "v20")
+    assert (len(found), trial.finished_at is None) == (3, False)
+    assert (tmp_path / "asked").read_text() == "xxxx"
+    assert "exists already" in str(ask(*words).exception)
 
 
 def test_the_rest_of_a_cases_cohort_is_that_of_its_new_run(runs: list[Trajectory]) -> None:

@@ -139,15 +139,15 @@ def _by_what(session: "Session | None") -> dict[str, Json]:
     return found
 
 
-def attempted(function: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """What the user's code returns, or what it raised."""
+def attempted(function: Callable[[], Any]) -> tuple[Any, Exception | SystemExit | None]:
+    """What the user's code returns, or what it raised; that it wants to exit ends one case only."""
     try:
         return function(), None
-    except Exception as error:  # noqa: BLE001 - one case that fails does not end the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one case that fails does not end the others
         return None, error
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An error in one line: its class and what it says, or the sentence of one of ours."""
     from waypost.errors import WaypostError
 

@@ -126,10 +126,18 @@ def replay(
         else:
             tasks, known = [_run(engine, place, asked.trace or "")], None
         candidate = candidates.load(agent)
-        with _recorded(settings, endpoint, project_key):
+        with _recorded(settings, endpoint, project_key) as arrive:
             kept = known and _begin(engine, place, known, asked.trial or _now())
+            if kept:
+                tasks = _left(engine, place, kept, tasks)
             way = Way(trial=kept.name if kept else None, **more)
-            done = _all(engine, place, candidate, tasks, way, trial=kept, quiet=as_json)
+
+            def one(task: Task, recorded: Trajectory) -> Outcome:
+                outcome = candidates.run(candidate, task.key, task.title, recorded, way)
+                arrive()  # before its result is kept: a result without its run is never judged
+                return outcome
+
+            done = _all(engine, place, one, tasks, trial=kept, quiet=as_json)
         if kept:
             with engine.begin() as connection:
                 trials.finish(connection, place.id, kept.id)
@@ -178,53 +186,79 @@ def _run(engine: Engine, place: projects.Project, trace: str) -> Task:
 
 
 def _begin(engine: Engine, place: projects.Project, known: Trial, name: str) -> Trial:
+    """A new trial, or the one of that name and version that was never finished."""
     acting = actor()
     person = Person(acting.name, Role.ADMIN, acting.origin)
     with engine.begin() as connection:
-        made = trials.begin(
+        begun = (
+            one for one in trials.every(connection, place.id, known.dataset_id)
+            if (one.name, one.version) == (name.strip(), known.version) and not one.finished_at
+        )  # fmt: skip
+        made = next(begun, None) or trials.begin(
             connection, place.id, known.dataset_id, name=name, version=known.version, by=person
         )
     return known._replace(id=made.id, name=made.name)
+
+
+def _left(
+    engine: Engine, place: projects.Project, trial: Trial, tasks: Sequence[Task]
+) -> list[Task]:  # fmt: skip
+    """What a trial has no result of yet."""
+    with engine.connect() as connection:
+        held = {one.key for one in trials.results(connection, place.id, trial.id)}
+    left = [task for task in tasks if task.key not in held]
+    if held:
+        click.echo(
+            f"Trial {trial.name!r} was not finished; it goes on with {plural(len(left), 'case')}.",
+            err=True,
+        )
+    return left
 
 
 # --- running ---
 
 
 @contextmanager
-def _recorded(settings: Settings, endpoint: str | None, key: str | None) -> Iterator[None]:
-    """The tracer sends what happens inside; WaypostError when it does not arrive."""
+def _recorded(
+    settings: Settings, endpoint: str | None, key: str | None
+) -> Iterator[Callable[[], None]]:  # fmt: skip
+    """The tracer sends what happens inside; what it yields raises when that does not arrive."""
     import tracer
     from waypost.demo.verb import wait_for
 
     said = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
     target = (endpoint or said or settings.receiver).rstrip("/").removesuffix("/v1/traces")
     wait_for(target)
+
+    def arrive() -> None:
+        arrived = tracer.flush() or tracer.flush()
+        if not arrived or tracer.stats().dropped:
+            raise WaypostError(
+                f"The collector at {target} does not take the new runs, so nobody can judge "
+                "them. If it asks for a key, give one that may send with --key."
+            )
+
     with tempfile.TemporaryDirectory(prefix="waypost-replay-") as pauses:
         # An argument would come before OTEL_*, which may name another path than ours.
         to = endpoint if endpoint or said else target
         tracer.instrument(to, project_key=key, pauses=pauses)
         try:
-            yield
-            arrived = tracer.flush() or tracer.flush()
-            if not arrived or tracer.stats().dropped:
-                raise WaypostError(
-                    f"The collector at {target} does not take the new runs, so nobody can judge "
-                    "them. If it asks for a key, give one that may send with --key."
-                )
+            yield arrive
+            arrive()
         finally:
             tracer.uninstrument()
 
 
 def _all(
-    engine: Engine, place: projects.Project, agent: Any, tasks: Sequence[Task], way: Way, *,
-    trial: Trial | None, quiet: bool,
+    engine: Engine, place: projects.Project, one: Callable[[Task, Trajectory], Outcome],
+    tasks: Sequence[Task], *, trial: Trial | None, quiet: bool,
 ) -> list[Outcome]:  # fmt: skip
     done = []
     with _progress(len(tasks), quiet=quiet) as told:
         for task in tasks:
             with engine.connect() as connection:
                 recorded = task.recorded(connection)
-            outcome = candidates.run(agent, task.key, task.title, recorded, way)
+            outcome = one(task, recorded)
             if trial is not None:
                 _keep(engine, place, trial, outcome)
             done.append(outcome)
