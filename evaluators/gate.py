@@ -217,12 +217,13 @@ def _placed(case: Tried, place: standings.Place | None) -> Tried:
 
 
 def _with_answers(connection: Connection, project: Project, cases: Sequence[Tried]) -> list[Tried]:
-    """Where whoever ran the case recorded no answer, the final one of its run counts."""
+    """Where whoever ran the case recorded no answer, the final one of its whole run counts."""
     silent = {
         case.trace_id
         for case in cases
-        if case.trace_id and case.arrived and not case.answer and not case.error
-    }
+        if case.trace_id and case.arrived and "" not in case.waiting
+        and not case.answer and not case.error
+    }  # fmt: skip
     if not silent:
         return list(cases)
     found = runs.load_many(connection, project.id, sorted(silent), cohort_keys=project.cohort_keys)

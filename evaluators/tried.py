@@ -83,7 +83,16 @@ def standing(condition: Condition, case: Tried) -> Standing:
 def _ended(case: Tried) -> Standing:
     if case.error:
         return Standing(Fate.FAILED, _short(case.error))
-    return Standing(Fate.FAILED, "its run broke") if case.broke else Standing(Fate.PASSED)
+    if case.broke:
+        return Standing(Fate.FAILED, "its run broke")
+    return _awaited(case) or Standing(Fate.PASSED)
+
+
+def _awaited(case: Tried) -> Standing | None:
+    """Why how the run ended cannot be known yet; None when it can."""
+    if not case.arrived:
+        return Standing(Fate.MISSING, "its run did not arrive")
+    return Standing(Fate.MISSING, "is not judged yet") if "" in case.waiting else None
 
 
 def _compared(case: Tried) -> Standing:
@@ -125,9 +134,13 @@ def _expected(case: Tried) -> Standing:
     if not any(wanted.values()):
         return Standing(Fate.APART, "nothing expected")
     must, must_not, names = (wanted[name] or () for name in _READ)
-    wrong = [f"does not say {_short(text)!r}" for text in must if text not in case.answer]
-    wrong += [f"says {_short(text)!r}" for text in must_not if text in case.answer]
-    missing = []
+    wrong, missing = [], []
+    awaited = None if case.answer else _awaited(case)
+    if awaited is None:
+        wrong += [f"does not say {_short(text)!r}" for text in must if text not in case.answer]
+        wrong += [f"says {_short(text)!r}" for text in must_not if text in case.answer]
+    elif must or must_not:
+        missing.append(awaited.why)
     for judged in _each(names, case):
         if judged.fate is Fate.FAILED:
             wrong.append(judged.why)

@@ -197,6 +197,19 @@ def test_errors_are_those_recorded_and_those_of_the_run() -> None:
     assert found.failing == {"1": "boom", "2": "its run broke"}
 
 
+@pytest.mark.parametrize("more", [{"arrived": False}, {"waiting": frozenset({""})}])
+def test_a_run_that_is_not_there_yet_neither_passed_nor_failed(more: dict[str, Any]) -> None:
+    said = decide([Condition("errors", limit=0.0)], [case(n, **more) for n in range(20)])
+    assert said.word is Word.UNKNOWN
+    assert said.sentence.startswith("Cannot know: ")
+    for wanted in ({"must": "yes"}, {"must_not": "never"}):
+        silent = case(1, expectation=wanted, **more)
+        assert standing(Condition("expectation"), silent).fate is Fate.MISSING
+        answered = case(1, expectation=wanted, answer="yes", **more)
+        assert standing(Condition("expectation"), answered).fate is Fate.PASSED
+    assert standing(Condition("errors"), case(1, broke=True, **more)).fate is Fate.FAILED
+
+
 def test_the_parts_of_an_evaluator_are_the_evaluator() -> None:
     tried = case(1, scores={"is_compliant.no-export": Outcomes(failed=1)})
     assert standing(Condition("is_compliant"), tried).fate is Fate.FAILED
