@@ -131,7 +131,8 @@ def _read(line: bytes | TooLong, masker: Masker) -> Line:
     _check(run)
     spans, feedback = take_apart(run)
     masked = [masker.reading(Reading(span)).step for span in spans]
-    return Line(masked, [masker.feedback(one) for one in feedback], expectation, len(line))
+    expected = masker.expectation(expectation)
+    return Line(masked, [masker.feedback(one) for one in feedback], expected, len(line))
 
 
 def _run_of(body: Any) -> tuple[Trajectory, Mapping[str, Json]]:

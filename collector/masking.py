@@ -135,6 +135,10 @@ class Masker:
             attributes[name] = self._entry(name, attributes[name], counts)
         return tuple(_notes_of(counts)) if counts else ()
 
+    def expectation(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What is expected of a case, masked as the answers it is held against are."""
+        return self._mapping(value, {})
+
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
         harmless = self._harmless
         if harmless.issuperset(map(id, messages)):

@@ -14,6 +14,7 @@ from evaluators.tried import Outcomes, Tried, texts_of
 from waypost.errors import WrongUse
 from waypost.links import step_link
 from waypost.records import Trajectory
+from waypost.redact import Redactor
 from waypost.roles import Person
 from waypost.settings import Settings
 from waypost.store import datasets, judges, projects, runs, standings, trials
@@ -190,11 +191,11 @@ def gather(connection: Connection, project: Project, trial: Trial) -> list[Tried
     came = {r.key: r for r in trials.results(connection, project.id, trial.id)}
     traces = [r.trace_id for r in came.values() if r.trace_id]
     places = standings.of_runs(connection, project.id, traces)
+    masker = Redactor(project.masking)  # answers are stored masked
     found = []
     for case in listed:
-        told = Tried(
-            case.key, case.title, case.expectation, recorded=case.trace_id, ran=case.key in came
-        )
+        expected = {name: masker.value(item)[0] for name, item in case.expectation.items()}
+        told = Tried(case.key, case.title, expected, recorded=case.trace_id, ran=case.key in came)
         result = came.get(case.key)
         if result is not None:
             told = replace(

@@ -161,6 +161,17 @@ def test_the_expectation_of_a_case_is_held_against_the_final_answer(engine: Engi
     assert "The trial is not finished" in done.stdout
 
 
+def test_an_address_that_must_be_said_is_found_in_the_masked_answer(engine: Engine) -> None:
+    said = "Write to help@example.com."
+    with engine.begin() as connection:
+        datasets.put(connection, 1, "refunds", RUNS[:1], by=ANA, expectation={"must": said})
+        place = datasets.named(connection, 1, "refunds").id
+        trial = trials.begin(connection, 1, place, name="v16", by=ANA)
+        trials.record(connection, 1, trial.id, RUNS[0].id, trace_id=None, answer=said)
+    done = ask(engine, "refunds", "--trial", "v16", "--condition", "expectation fails <= 0%")
+    assert done.return_value == 0
+
+
 def test_conditions_of_the_file_are_asked_too_and_a_misspelt_one_is_said(
     engine: Engine, tmp_path: Path
 ) -> None:

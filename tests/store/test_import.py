@@ -186,6 +186,15 @@ def test_personal_data_is_masked_as_what_arrives_is(engine: Engine) -> None:
     assert "jane.doe" not in cases + "".join(exported(engine, "--project", "other"))
 
 
+def test_what_is_expected_is_masked_like_the_answers_it_is_held_against(engine: Engine) -> None:
+    filled(engine, 2)
+    case = {"dataset": "d", "key": "k", "run": json.loads(step_with(name="mail"))}
+    case["expectation"] = {"must": ["yes", "mail jane.doe@example.com"], "must_not": "never"}
+    ask(engine, "import", "-", "--to-dataset", "cases", given=json.dumps(case).encode())
+    printed = json.loads(ask(engine, "dataset", "export", "cases"))
+    assert printed["expectation"] == {"must": ["yes", "mail [EMAIL]"], "must_not": "never"}
+
+
 def test_a_bomb_does_not_go_off() -> None:
     bomb = gzip.compress(b"x" * 40_000_000)
     with pytest.raises(Unreadable, match="unfolds to more than 200 times"):

@@ -140,6 +140,22 @@ def test_whatever_an_agent_answers_is_stored(engine: Engine) -> None:
     assert second.differences == {"left_out": "900,025 bytes"}
 
 
+def test_what_a_candidate_said_is_masked_before_it_is_stored(engine: Engine) -> None:
+    secret = "write to maria.k@example.com"
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        trials.record(
+            connection, 1, trial.id, run(0).id, trace_id=None, answer=secret, error=secret,
+            differences={"answer": [{"recorded": secret, "new": "no"}], "password": "hunter22"},
+        )  # fmt: skip
+        (came,) = trials.results(connection, 1, trial.id)
+    clean = "write to [EMAIL]"
+    assert (came.answer, came.error) == (clean, clean)
+    assert came.differences == {
+        "answer": [{"recorded": clean, "new": "no"}], "password": "[SECRET]",
+    }  # fmt: skip
+
+
 def test_a_dataset_that_goes_takes_its_trials_along(engine: Engine) -> None:
     with engine.begin() as connection:
         trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)

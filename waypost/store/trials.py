@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 
 from waypost.errors import NotFound, WrongUse
 from waypost.records import Json
+from waypost.redact import Redactor
 from waypost.roles import Person, Role
-from waypost.store import audit
+from waypost.store import audit, projects
 
 _ANSWER, _ERROR, _NOTE, _SENTENCE = 100_000, 4000, 2000, 4000
 _DIFFERENCES = 256 << 10
@@ -192,9 +193,11 @@ def record(
 ) -> None:
     """Keep what came out of a case; a second result of the same case replaces the first.
 
-    NotFound when the trial is not of this project or its version has no such case, WrongUse when
-    it is finished.
+    It is masked as what arrives in the project is. NotFound when the trial is not of this project
+    or its version has no such case, WrongUse when it is finished.
     """
+    masker = Redactor(projects.get(connection, project_id).masking)
+    said = None if differences is None else masker.value(orjson.loads(_dumped(differences)))[0]
     done = connection.execute(
         _RECORD,
         {
@@ -202,9 +205,9 @@ def record(
             "trial_id": trial_id,
             "key": key,
             "trace_id": None if trace_id is None else uuid.UUID(trace_id),
-            "answer": _text(answer, _ANSWER),
-            "error": _text(error, _ERROR),
-            "differences": None if differences is None else _json(differences),
+            "answer": _text(masker.text(answer)[0], _ANSWER),
+            "error": _text(masker.text(error)[0], _ERROR),
+            "differences": None if said is None else _json(said),
         },
     ).scalar()
     if done is None:
@@ -329,10 +332,14 @@ def _text(value: str, most: int) -> str:
 
 def _json(value: object) -> str:
     """JSON as Postgres takes it; what is too large is left out and says so."""
-    body = orjson.dumps(_storable(value), option=orjson.OPT_NON_STR_KEYS, default=str)
+    body = _dumped(value)
     if len(body) > _DIFFERENCES:
         body = orjson.dumps({"left_out": f"{len(body):,} bytes"})
     return body.decode()
+
+
+def _dumped(value: object) -> bytes:
+    return orjson.dumps(_storable(value), option=orjson.OPT_NON_STR_KEYS, default=str)
 
 
 def _storable(value: object, depth: int = 0) -> object:
