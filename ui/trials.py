@@ -103,9 +103,18 @@ def _condition(one: Mapping[str, Any]) -> dict[str, object]:
         "more cases needed": "–" if needed is None else f"{int(needed):,}",
         "no verdict": _counts(one.get("missing")),
         "counted apart": _counts(one.get("apart")),
-        "fail only now": len(compared.get("regressed", ())) if compared else "–",
-        "fail only before": len(compared.get("mended", ())) if compared else "–",
+        "fail only now": _named(compared, "regressed") if compared else "–",
+        "fail only before": _named(compared, "mended") if compared else "–",
     }
+
+
+def _named(of: Mapping[str, Any], name: str) -> int:
+    """How many cases are named there, those that were too many to keep with them."""
+    return len(of.get(name, ())) + _left_out(of, name)
+
+
+def _left_out(of: Mapping[str, Any], name: str) -> int:
+    return int(of.get(f"{name}_left_out") or 0)
 
 
 def _percent(share: float) -> str:
@@ -128,8 +137,10 @@ def _failing(here: Place, dataset: Dataset, trial: Trial, decision: Decision) ->
     cases = {c.key: c for c in data.dataset_cases(here, dataset.id, trial.version)}
     results = {r.key: r for r in data.trial_results(here, trial.id)}
     keys = sorted((key for key in why if key in cases), key=lambda key: key not in worse)
+    more = max(_left_out(one, "failing") for one in decision.conditions)
+    left = f" At least {words.plural(more, 'more case')} failed than are listed." if more else ""
     text.mute(
-        f"{words.plural(len(keys), 'case')} failed; choose one to open its runs.", key="fails"
+        f"{words.plural(len(keys), 'case')} failed; choose one to open its runs.{left}", key="fails"
     )
     picked: Any = st.dataframe(
         [_line(cases[k], results.get(k), why[k], only_now=k in worse) for k in keys],

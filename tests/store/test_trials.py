@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from tests.store.test_datasets import ANA, run
 from waypost.cli import waypost
 from waypost.errors import NotAllowed, NotFound, WrongUse
+from waypost.records import Json
 from waypost.roles import Person, Role
 from waypost.store import audit, datasets, trials
 from waypost.store.trials import Word
@@ -117,6 +118,25 @@ def test_what_the_gate_said_last_is_shown_and_what_it_said_before_stays(engine: 
     assert (said.word, said.sentence, said.by) == (Word.NO, "no!", "ana")
     assert (said.baseline, said.conditions) == ("v15", ({"k": 7},))
     assert words == [Word.NO, Word.UNKNOWN]
+
+
+def test_a_decision_over_a_great_many_cases_keeps_its_conditions(engine: Engine) -> None:
+    keys: list[Json] = [f"{n:064}" for n in range(20_000)]
+    failing: Json = {str(key): "does not say " * 100 for key in keys}
+    one: dict[str, Json] = {"measure": "errors", "failed": 20_000, "failing": failing}
+    one["compared"] = {"regressed": keys, "mended": []}
+    with engine.begin() as connection:
+        made = filled(connection)
+        trial = trials.begin(connection, 1, made, name="v16", by=ANA)
+        trials.decide(connection, 1, trial.id, Word.NO, sentence="No", conditions=[one], by=ANA)
+        said = trials.named(connection, 1, made, "v16").decision
+    assert said is not None
+    (kept,) = said.conditions
+    assert (kept["measure"], kept["failed"], kept["failing_left_out"]) == ("errors", 20_000, 19_000)
+    assert {len(str(why)) for why in dict(kept["failing"]).values()} == {200}  # type: ignore[arg-type]  # a mapping
+    assert kept["compared"] == {
+        "regressed": keys[:1000], "regressed_left_out": 19_000, "mended": [],
+    }  # fmt: skip
 
 
 def test_whatever_an_agent_answers_is_stored(engine: Engine) -> None:

@@ -18,7 +18,9 @@ from waypost.roles import Person, Role
 from waypost.store import audit, projects
 
 _ANSWER, _ERROR, _NOTE, _SENTENCE = 100_000, 4000, 2000, 4000
-_DIFFERENCES = 256 << 10
+_DIFFERENCES, _DECISION = 256 << 10, 1 << 20
+_NAMED = (1000, 100, 10, 0)
+_WHY = 200
 _DEPTH = 64
 
 
@@ -175,8 +177,8 @@ def _trial(row: sa.Row[tuple[Any, ...]]) -> Trial:
 
 def _decision(row: sa.Row[tuple[Any, ...]]) -> Decision:
     return Decision(
-        Word(row.verdict), row.sentence, row.baseline, tuple(row.conditions), row.at,
-        row.decided_by,
+        Word(row.verdict), row.sentence, row.baseline,
+        tuple(one for one in row.conditions if isinstance(one, dict)), row.at, row.decided_by,
     )  # fmt: skip
 
 
@@ -301,7 +303,7 @@ def decide(
             "word": str(word),
             "sentence": _text(sentence, _SENTENCE),
             "baseline": baseline,
-            "conditions": _json([dict(one) for one in conditions]),
+            "conditions": _conditions(conditions),
         },
     ).scalar()
     if done is None:
@@ -336,6 +338,32 @@ def _json(value: object) -> str:
     if len(body) > _DIFFERENCES:
         body = orjson.dumps({"left_out": f"{len(body):,} bytes"})
     return body.decode()
+
+
+def _conditions(given: Sequence[Mapping[str, Json]]) -> str:
+    """The conditions as JSON; too many cases to name are left out of each, and counted."""
+    body = _dumped(given)
+    for most in _NAMED:
+        if len(body) <= _DECISION:
+            break
+        body = _dumped([_shortened(one, most) for one in given])
+    return body.decode()
+
+
+def _shortened(condition: Mapping[str, Json], most: int) -> dict[str, Json]:
+    found = dict(condition)
+    for name in ("failing", "regressed", "mended"):
+        cases = found.get(name)
+        if isinstance(cases, dict):
+            found[name] = {k: _text(str(why), _WHY) for k, why in list(cases.items())[:most]}
+        elif isinstance(cases, list):
+            found[name] = cases[:most]
+        if isinstance(cases, dict | list) and len(cases) > most:
+            found[f"{name}_left_out"] = len(cases) - most
+    compared = found.get("compared")
+    if isinstance(compared, dict):
+        found["compared"] = _shortened(compared, most)
+    return found
 
 
 def _dumped(value: object) -> bytes:

@@ -10,8 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests import seed
 from tests.unit.ui.pages import frames, open_screen, texts
+from waypost.records import Json
 from waypost.roles import Person, Role
 from waypost.store import datasets, trials
+
+BY = Person("ana", Role.ADMIN)
 
 
 @pytest.fixture
@@ -50,6 +53,24 @@ def test_a_failing_case_leads_to_both_runs_and_their_comparison(page: AppTest) -
         assert any(label in one for one in labels)
 
 
+def test_a_decision_that_names_too_many_cases_is_shown(page: AppTest, engine: Engine) -> None:
+    many = {f"{n}": "does not say " * 100 for n in range(20_000)}
+    with engine.begin() as connection:
+        place = datasets.named(connection, 1, "refunds").id
+        (case, *_) = datasets.cases(connection, 1, place)
+        (trial, _) = trials.every(connection, 1, place)
+        compared: Json = {"regressed": list(many), "mended": []}
+        one: dict[str, Json] = {"measure": "errors", "failing": {case.key: "boom", **many}}
+        trials.decide(
+            connection, 1, trial.id, trials.Word.NO, sentence="No: errors", by=BY,
+            conditions=[{**one, "compared": compared}],
+        )  # fmt: skip
+    page.run()
+    assert not page.exception
+    assert "At least 19,001 more cases failed than are listed." in texts(page)
+    assert column(page, "fail only now") == [20_000]
+
+
 def test_a_trial_that_was_not_judged_says_how_to_ask(page: AppTest) -> None:
     choose(page, "trials_table", 1)
     assert "The gate was not asked about v15 yet." in texts(page)
@@ -57,7 +78,6 @@ def test_a_trial_that_was_not_judged_says_how_to_ask(page: AppTest) -> None:
 
 def test_a_dataset_without_trials_says_nothing_of_them(page: AppTest, engine: Engine) -> None:
     with engine.begin() as connection:
-        by = Person("ana", Role.ADMIN)
-        datasets.create(connection, 1, "bare", by=by)
+        datasets.create(connection, 1, "bare", by=BY)
         assert trials.every(connection, 1, datasets.named(connection, 1, "bare").id) == []
     assert "may it be released" not in texts(open_screen("datasets", dataset="bare"))
