@@ -90,10 +90,10 @@ def gate(settings: Settings, request: Request, *, by: Person, told: Told | None 
             baseline = None
             if request.baseline is not None:
                 baseline = trials.named(connection, project.id, dataset.id, request.baseline)
-        cases = _judged(engine, project, trial, conditions, wait=request.wait, told=told)
+        both = [trial] if baseline is None else [trial, baseline]
+        cases, *rest = _judged(engine, project, both, conditions, wait=request.wait, told=told)
+        verdict = decide(conditions, cases, rest[0] if rest else None)
         with plainly(), engine.begin() as connection:
-            before = None if baseline is None else gather(connection, project, baseline)
-            verdict = decide(conditions, cases, before)
             trials.decide(
                 connection, project.id, trial.id, verdict.word, sentence=verdict.sentence,
                 conditions=[one.as_json() for one in verdict.judged],
@@ -102,7 +102,7 @@ def gate(settings: Settings, request: Request, *, by: Person, told: Told | None 
             trial = trials.named(connection, project.id, dataset.id, request.trial)
     base = settings.public_url or f"http://{settings.host}:{settings.ui}"
     links = {c.key: step_link(base, c.trace_id, project=project.name) for c in cases if c.trace_id}
-    left = sum(_is_pending(case, conditions) for case in cases)
+    left = sum(_is_pending(case, conditions) for of in (cases, *rest) for case in of)
     by_key = {case.key: case for case in cases}
     return Decided(trial, request.baseline, verdict, by_key, left, links)
 
@@ -152,23 +152,24 @@ def _check_names(
 def _judged(
     engine: Engine,
     project: Project,
-    trial: Trial,
+    tried: Sequence[Trial],
     conditions: Sequence[Condition],
     *,
     wait: float,
     told: Told | None,
-) -> list[Tried]:
-    """The cases once every run is judged, or as they are when the time is up."""
+) -> list[list[Tried]]:
+    """The cases of each trial once every run is judged, or as they are when the time is up."""
     until = time.monotonic() + wait
     while True:
         with plainly(), engine.connect() as connection:
-            cases = gather(connection, project, trial)
+            found = [gather(connection, project, trial) for trial in tried]
+        cases = [case for of in found for case in of]
         left = sum(_is_pending(case, conditions) for case in cases)
         if told is not None and wait:
             told(len(cases) - left, len(cases))
         seconds = until - time.monotonic()
         if not left or seconds <= 0:
-            return cases
+            return found
         time.sleep(min(POLL_SECONDS, seconds))
 
 

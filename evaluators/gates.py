@@ -225,17 +225,28 @@ def _not_worse(
     cases: Sequence[Tried],
     baseline: Sequence[Tried],
 ) -> tuple[Word, str, int | None]:
-    """Whether the fail rate keeps close enough to the baseline's over the same cases."""
+    """Whether the fail rate keeps close enough to the baseline's over the same cases.
+
+    A case without a verdict in the baseline counts as passed there for a yes, as failed for a no.
+    """
     condition = tally.condition
     limit, confidence = condition.worse or 0.0, condition.confidence
     before = _before(condition, cases, baseline)
     fates = {key: one.fate for key, one in found.items() if one.fate is not Fate.APART}
     both = [(before[key], fate) for key, fate in fates.items() if key in before]
-    pairs = Pairs.of((was, fate is Fate.FAILED) for was, fate in both if fate in _JUDGED)
-    best = Pairs.of((was, fate is Fate.FAILED) for was, fate in both)
-    worst = Pairs.of((was, fate is not Fate.PASSED) for was, fate in both)
+    pairs = Pairs.of(
+        (was is Fate.FAILED, fate is Fate.FAILED)
+        for was, fate in both
+        if Fate.MISSING not in (was, fate)
+    )
+    best = Pairs.of((was is not Fate.PASSED, fate is Fate.FAILED) for was, fate in both)
+    worst = Pairs.of((was is Fate.FAILED, fate is not Fate.PASSED) for was, fate in both)
     missing = sum(fate is not Fate.PASSED for key, fate in fates.items() if key not in before)
-    missing += sum(fate is Fate.MISSING for _, fate in both)
+    # Where nothing may be worse, what passes now is well whatever the baseline was.
+    missing += sum(
+        fate is Fate.MISSING or (was is Fate.MISSING and (limit > 0 or fate is Fate.FAILED))
+        for was, fate in both
+    )
     said = _difference(pairs, confidence)
     if limit == 0:
         said = f"{said}, no case that passed may fail"
@@ -274,16 +285,15 @@ def _pairs_short(
 
 def _before(
     condition: Condition, cases: Sequence[Tried], baseline: Sequence[Tried]
-) -> dict[str, bool]:
-    """Whether each case failed in the baseline, held against what is expected of it today."""
+) -> dict[str, Fate]:
+    """How each case fared in the baseline, held against what is expected of it today."""
     expected = {case.key: case.expectation for case in cases}
-    found = {}
-    for case in baseline:
-        if case.key in expected:
-            fate = standing(condition, _with(case, expected[case.key])).fate
-            if fate in (Fate.FAILED, Fate.PASSED):
-                found[case.key] = fate is Fate.FAILED
-    return found
+    found = {
+        case.key: standing(condition, _with(case, expected[case.key])).fate
+        for case in baseline
+        if case.key in expected
+    }
+    return {key: fate for key, fate in found.items() if fate is not Fate.APART}
 
 
 def _with(case: Tried, expectation: Mapping[str, Json]) -> Tried:
@@ -296,7 +306,8 @@ def _compare(
     cases: Sequence[Tried],
     baseline: Sequence[Tried],
 ) -> Compared:
-    before = _before(condition, cases, baseline)
+    fates = _before(condition, cases, baseline)
+    before = {k: fate is Fate.FAILED for k, fate in fates.items() if fate in _JUDGED}
     now = {k: s.fate is Fate.FAILED for k, s in found.items() if s.fate in _JUDGED and k in before}
     pairs = Pairs.of((before[k], now[k]) for k in now)
     low, high = pairs.interval(condition.confidence)

@@ -144,6 +144,21 @@ def test_it_waits_until_the_runs_are_judged_and_says_so_when_they_are_not(engine
     assert "not judged in time" not in done.stdout
 
 
+def test_it_waits_for_the_runs_of_the_baseline_too(engine: Engine) -> None:
+    tried(engine, "v15", failing=0)
+    tried(engine, "v16", failing=0)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("""
+                insert into job (project_id, queue, trace_id, day)
+                select 1, 1, trace_id, current_date from trial_result r
+                join trial t on t.id = r.trial_id where t.name = 'v15'""")
+        )
+    worse = ("--condition", "groundedness worse <= 5%", "--baseline", "v15", "--wait", "0.1")
+    done = ask(engine, "refunds", "--trial", "v16", *worse)
+    assert "40 runs not judged in time; is a worker running?" in done.stdout
+
+
 def test_the_expectation_of_a_case_is_held_against_the_final_answer(engine: Engine) -> None:
     tried(engine)
     with engine.begin() as connection:

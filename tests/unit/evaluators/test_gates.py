@@ -146,6 +146,18 @@ def test_pairs_that_would_be_enough_wait_for_the_missing_ones() -> None:
     assert "30 cases must have a verdict in both first" in found.sentence
 
 
+def test_a_case_that_the_baseline_has_no_verdict_of_may_have_passed_there() -> None:
+    before = [*cases(0, 200), *(case(f"m{n}", arrived=False, scores={}) for n in range(60))]
+    failing = [*cases(0, 200), *(case(f"m{n}", fails=True) for n in range(60))]
+    found = against(0.05, failing, before)
+    assert found.word is Word.UNKNOWN
+    assert "60 cases must have a verdict in both first" in found.sentence
+    passing = [*cases(0, 200), *(case(f"m{n}") for n in range(60))]
+    assert against(0.05, passing, before).word is Word.YES
+    assert against(0.0, failing, before).word is Word.UNKNOWN
+    assert against(0.0, passing, before).word is Word.YES
+
+
 def test_too_few_pairs_say_how_many_are_missing() -> None:
     found = against(0.05, cases(0, 20), cases(0, 20))
     assert found.word is Word.UNKNOWN
