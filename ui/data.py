@@ -500,10 +500,12 @@ def trials_of(place: Place, dataset_id: int) -> list[trials.Trial]:
         return trials.every(connection, place.project.id, dataset_id)
 
 
-def trial_results(place: Place, trial_id: int) -> list[trials.Result]:
-    """What came out of the cases of a trial."""
+def trial_results(
+    place: Place, trial_id: int, keys: Sequence[str], *, shown: int | None = None
+) -> list[trials.Result]:
+    """What came out of these cases of a trial; `shown` keeps the beginning of each answer."""
     with reading() as connection:
-        return trials.results(connection, place.project.id, trial_id)
+        return trials.results(connection, place.project.id, trial_id, keys=keys, shown=shown)
 
 
 def all_keys(place: Place) -> list[keys.Key]:

@@ -40,6 +40,7 @@ def draw(here: Place, dataset: Dataset) -> None:
     text.heading("Cases", key="cases")
 
 
+_ANSWER = 200
 _EXAMPLE = "groundedness fails <= 5%"
 _SHARE = st.column_config.NumberColumn(format="%.1f %%")
 _COLUMNS = {"fail rate": _SHARE, "from": _SHARE, "to": _SHARE, "at most": _SHARE}
@@ -135,8 +136,8 @@ def _failing(here: Place, dataset: Dataset, trial: Trial, decision: Decision) ->
         text.mute("No case failed a condition.", key="none_failed")
         return
     cases = {c.key: c for c in data.dataset_cases(here, dataset.id, trial.version)}
-    results = {r.key: r for r in data.trial_results(here, trial.id)}
     keys = sorted((key for key in why if key in cases), key=lambda key: key not in worse)
+    results = {r.key: r for r in data.trial_results(here, trial.id, keys, shown=_ANSWER)}
     more = max(_left_out(one, "failing") for one in decision.conditions)
     left = f" At least {words.plural(more, 'more case')} failed than are listed." if more else ""
     text.mute(
@@ -149,7 +150,8 @@ def _failing(here: Place, dataset: Dataset, trial: Trial, decision: Decision) ->
     )  # fmt: skip
     rows: list[int] = picked["selection"]["rows"] if picked else []
     if rows and rows[0] < len(keys):
-        _links(here, cases[keys[rows[0]]], results.get(keys[rows[0]]))
+        key = keys[rows[0]]
+        _links(here, cases[key], next(iter(data.trial_results(here, trial.id, [key])), None))
 
 
 def _reasons(conditions: Sequence[Mapping[str, Json]]) -> dict[str, list[str]]:
@@ -180,7 +182,7 @@ def _line(
         "case": words.one_line(case.title, 120),
         "why": words.one_line(", ".join(why), 200),
         "since": "only now" if only_now else "",
-        "answer": words.one_line(result.answer, 200) if result else "",
+        "answer": words.one_line(result.answer, _ANSWER) if result else "",
         "new run": (result.trace_id or "") if result else "",
         "recorded run": case.trace_id or "",
     }

@@ -108,9 +108,8 @@ def list_results(
     """What came out of the cases of a trial, in their order; `after` the key of a case."""
     place = datasets.named(by.connection, by.project.id, dataset).id
     known = stored.named(by.connection, by.project.id, place, trial)
-    found = stored.results(by.connection, by.project.id, known.id)
-    begin = next((n for n, r in enumerate(found, 1) if r.key == after), 0)
-    shown = found[begin : begin + most]
+    found = stored.results(by.connection, by.project.id, known.id, after=after, most=most + 1)
+    shown = found[:most]
     return shapes.Page[ResultShape](
         items=[
             ResultShape(
@@ -119,5 +118,5 @@ def list_results(
             )
             for r in shown
         ],
-        next=shown[-1].key if begin + most < len(found) else None,
+        next=shown[-1].key if most < len(found) else None,
     )  # fmt: skip

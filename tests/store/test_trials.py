@@ -120,6 +120,25 @@ def test_what_the_gate_said_last_is_shown_and_what_it_said_before_stays(engine: 
     assert words == [Word.NO, Word.UNKNOWN]
 
 
+def test_only_the_results_asked_for_are_read(engine: Engine) -> None:
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        for n in range(3):
+            trials.record(
+                connection,
+                1,
+                trial.id,
+                run(n).id,
+                trace_id=None,
+                answer="yes",
+                differences={"n": n},
+            )
+        (second,) = trials.results(connection, 1, trial.id, after=run(0).id, most=1)
+        (third,) = trials.results(connection, 1, trial.id, keys=[run(2).id], shown=2)
+    assert (second.key, second.answer, second.differences) == (run(1).id, "yes", {"n": 1})
+    assert (third.key, third.answer, third.differences) == (run(2).id, "ye", None)
+
+
 def test_a_decision_over_a_great_many_cases_keeps_its_conditions(engine: Engine) -> None:
     keys: list[Json] = [f"{n:064}" for n in range(20_000)]
     failing: Json = {str(key): "does not say " * 100 for key in keys}

@@ -256,18 +256,28 @@ def finish(connection: Connection, project_id: int, trial_id: int) -> None:
         raise NotFound(f"There is no trial {trial_id} in this project.")
 
 
-def results(connection: Connection, project_id: int, trial_id: int) -> list[Result]:
-    """The results of a trial in the order its cases came into the dataset."""
+def results(
+    connection: Connection,
+    project_id: int,
+    trial_id: int,
+    *,
+    keys: Sequence[str] | None = None,
+    after: str | None = None,
+    most: int | None = None,
+    shown: int | None = None,
+) -> list[Result]:
+    """The results of a trial in the order its cases came into the dataset.
+
+    Of these `keys` only, behind the case `after`, no more than `most`. `shown` cuts answers at so
+    many characters and leaves the differences out.
+    """
     rows = connection.execute(
-        sa.text("""
-            select r.key, r.trace_id, r.answer, r.error, r.differences, r.at
-            from trial_result r join trial t on t.id = r.trial_id
-            join dataset d on d.id = t.dataset_id
-            join dataset_case c on c.dataset_id = t.dataset_id and c.key = r.key
-              and c.since <= t.version and coalesce(c.until, 2147483647) > t.version
-            where d.project_id = :project_id and r.trial_id = :id order by c.id"""),
-        {"project_id": project_id, "id": trial_id},
-    )
+        _RESULTS,
+        {
+            "project_id": project_id, "id": trial_id, "keys": None if keys is None else list(keys),
+            "after": after, "most": most, "shown": shown,
+        },
+    )  # fmt: skip
     return [
         Result(
             row.key, None if row.trace_id is None else row.trace_id.hex, row.answer, row.error,
@@ -275,6 +285,23 @@ def results(connection: Connection, project_id: int, trial_id: int) -> list[Resu
         )
         for row in rows
     ]  # fmt: skip
+
+
+_RESULTS = sa.text("""
+    select r.key, r.trace_id, r.error, r.at,
+      coalesce(left(r.answer, cast(:shown as integer)), r.answer) as answer,
+      case when cast(:shown as integer) is null then r.differences end as differences
+    from trial_result r join trial t on t.id = r.trial_id
+    join dataset d on d.id = t.dataset_id
+    join dataset_case c on c.dataset_id = t.dataset_id and c.key = r.key
+      and c.since <= t.version and coalesce(c.until, 2147483647) > t.version
+    where d.project_id = :project_id and r.trial_id = :id
+      and (cast(:keys as text[]) is null or r.key = any(cast(:keys as text[])))
+      and (cast(:after as text) is null or c.id > coalesce((
+        select b.id from dataset_case b
+        where b.dataset_id = t.dataset_id and b.key = cast(:after as text)
+          and b.since <= t.version and coalesce(b.until, 2147483647) > t.version), 0))
+    order by c.id limit cast(:most as bigint)""")
 
 
 def decide(
