@@ -334,7 +334,7 @@ def tried(engine: Engine, traces: Sequence[str], *, text: str = "", project: int
             for key, trace in zip((r.id for r in found.values()), traces[3:], strict=False):
                 trials.record(
                     connection, project, trial.id, key, trace_id=trace,
-                    answer=text or "Yes, if your partner studies.", error=text,
+                    answer=text or "Yes, if your partner studies.", error=text, by=by,
                 )  # fmt: skip
         key = next(iter(found.values())).id
         compared: Json = {"regressed": [key], "mended": []}

@@ -60,8 +60,8 @@ def tried(engine: Engine, name: str = "v16", *, failing: int = 12) -> None:
             said = replace(said, step=new.steps[0].id, evaluator="groundedness")
             by_name = {k[0]: v for k, v in ids.items()}
             seed.settle(connection, new, [(new.steps[0], said)], by_name)
-            trials.record(connection, 1, trial.id, run.id, trace_id=trace_id(plan.name))
-        trials.finish(connection, 1, trial.id)
+            trials.record(connection, 1, trial.id, run.id, trace_id=trace_id(plan.name), by=ANA)
+        trials.finish(connection, 1, trial.id, by=ANA)
 
 
 def ask(engine: Engine, *arguments: str, **environment: str) -> Result:
@@ -167,7 +167,7 @@ def test_the_expectation_of_a_case_is_held_against_the_final_answer(engine: Engi
             datasets.expect(connection, 1, place, run.id, {"must": "Yes, if"}, by=ANA)
         trial = trials.begin(connection, 1, place, name="again", by=ANA)
         for n, run in enumerate(RUNS):
-            trials.record(connection, 1, trial.id, run.id, trace_id=trace_id(f"v16 {n}"))
+            trials.record(connection, 1, trial.id, run.id, trace_id=trace_id(f"v16 {n}"), by=ANA)
     wanted = ("--condition", "expectation fails <= 0%", "--wait", "0")
     done = ask(engine, "refunds", "--trial", "again", *wanted)
     assert "in 12 of 20 cases" in done.stdout
@@ -182,7 +182,7 @@ def test_an_address_that_must_be_said_is_found_in_the_masked_answer(engine: Engi
         datasets.put(connection, 1, "refunds", RUNS[:1], by=ANA, expectation={"must": said})
         place = datasets.named(connection, 1, "refunds").id
         trial = trials.begin(connection, 1, place, name="v16", by=ANA)
-        trials.record(connection, 1, trial.id, RUNS[0].id, trace_id=None, answer=said)
+        trials.record(connection, 1, trial.id, RUNS[0].id, trace_id=None, answer=said, by=ANA)
     done = ask(engine, "refunds", "--trial", "v16", "--condition", "expectation fails <= 0%")
     assert done.return_value == 0
 
@@ -228,7 +228,7 @@ def test_content_moves_no_cursor(engine: Engine) -> None:
         place = datasets.named(connection, 1, "refunds").id
         trial = trials.begin(connection, 1, place, name="v16", by=ANA)
         trials.record(
-            connection, 1, trial.id, run.id, trace_id=None, error="\x1b]0;owned\x07\nYes:"
+            connection, 1, trial.id, run.id, trace_id=None, error="\x1b]0;owned\x07\nYes:", by=ANA
         )
     asked: Any = ("--condition", "errors <= 1%", "--wait", "0")
     done = ask(engine, "refunds", "--trial", "v16", *asked)

@@ -29,10 +29,12 @@ def test_a_trial_takes_one_result_a_case_and_the_last_counts(engine: Engine) -> 
     with engine.begin() as connection:
         made = filled(connection)
         trial = trials.begin(connection, 1, made, name="v16", note="the fix", by=ANA)
-        trials.record(connection, 1, trial.id, run(1).id, trace_id=None, error="timeout")
-        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, answer="yes")
-        trials.record(connection, 1, trial.id, run(1).id, trace_id=TRACE, differences={"n": 1})
-        trials.finish(connection, 1, trial.id)
+        trials.record(connection, 1, trial.id, run(1).id, trace_id=None, error="timeout", by=ANA)
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, answer="yes", by=ANA)
+        trials.record(
+            connection, 1, trial.id, run(1).id, trace_id=TRACE, differences={"n": 1}, by=ANA
+        )
+        trials.finish(connection, 1, trial.id, by=ANA)
         now = trials.named(connection, 1, made, "v16")
         came = trials.results(connection, 1, trial.id)
     assert (now.version, now.cases, now.results, now.errors, now.note) == (1, 3, 2, 0, "the fix")
@@ -63,9 +65,9 @@ def test_a_trial_is_of_the_version_it_began_with(engine: Engine) -> None:
         datasets.remove(connection, 1, made, [run(0).id], by=ANA)
         old = trials.begin(connection, 1, made, name="old", version=1, by=ANA)
         new = trials.begin(connection, 1, made, name="new", by=ANA)
-        trials.record(connection, 1, old.id, run(0).id, trace_id=TRACE)
+        trials.record(connection, 1, old.id, run(0).id, trace_id=TRACE, by=ANA)
         with pytest.raises(NotFound, match="not in the version"):
-            trials.record(connection, 1, new.id, run(0).id, trace_id=TRACE)
+            trials.record(connection, 1, new.id, run(0).id, trace_id=TRACE, by=ANA)
         with pytest.raises(NotFound, match="no version 9"):
             trials.begin(connection, 1, made, name="x", version=9, by=ANA)
         held = [(t.name, t.cases) for t in trials.every(connection, 1, made)]
@@ -75,21 +77,32 @@ def test_a_trial_is_of_the_version_it_began_with(engine: Engine) -> None:
 def test_a_finished_trial_takes_no_more(engine: Engine) -> None:
     with engine.begin() as connection:
         trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
-        trials.finish(connection, 1, trial.id)
+        trials.finish(connection, 1, trial.id, by=ANA)
         with pytest.raises(WrongUse, match="begin another"):
-            trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+            trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, by=ANA)
+
+
+def test_a_viewer_records_and_finishes_no_trial(engine: Engine) -> None:
+    vic = Person("vic", Role.VIEWER)
+    with engine.begin() as connection:
+        trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
+        with pytest.raises(NotAllowed):
+            trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, by=vic)
+        with pytest.raises(NotAllowed):
+            trials.finish(connection, 1, trial.id, by=vic)
+        assert trials.results(connection, 1, trial.id) == []
 
 
 def test_another_project_sees_and_changes_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
         made = filled(connection)
         trial = trials.begin(connection, 1, made, name="v16", by=ANA)
-        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, by=ANA)
         wrong: list[Any] = [
             lambda: trials.begin(connection, 2, made, name="x", by=ANA),
             lambda: trials.named(connection, 2, made, "v16"),
-            lambda: trials.record(connection, 2, trial.id, run(0).id, trace_id=None),
-            lambda: trials.finish(connection, 2, trial.id),
+            lambda: trials.record(connection, 2, trial.id, run(0).id, trace_id=None, by=ANA),
+            lambda: trials.finish(connection, 2, trial.id, by=ANA),
             lambda: trials.decide(
                 connection, 2, trial.id, Word.YES, sentence="", conditions=[], by=ANA
             ),
@@ -132,6 +145,7 @@ def test_only_the_results_asked_for_are_read(engine: Engine) -> None:
                 trace_id=None,
                 answer="yes",
                 differences={"n": n},
+                by=ANA,
             )
         (second,) = trials.results(connection, 1, trial.id, after=run(0).id, most=1)
         (third,) = trials.results(connection, 1, trial.id, keys=[run(2).id], shown=2)
@@ -167,11 +181,12 @@ def test_whatever_an_agent_answers_is_stored(engine: Engine) -> None:
         trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
         trials.record(
             connection, 1, trial.id, run(0).id, trace_id=None, answer="a\0\ud800" + "x" * 200_000,
-            error="\0" * 9000, differences=nasty,
+            error="\0" * 9000, differences=nasty, by=ANA,
         )  # fmt: skip
         trials.record(
-            connection, 1, trial.id, run(1).id, trace_id=None, differences={"x": ["y" * 99_999] * 9}
-        )
+            connection, 1, trial.id, run(1).id, trace_id=None,
+            differences={"x": ["y" * 99_999] * 9}, by=ANA,
+        )  # fmt: skip
         first, second = trials.results(connection, 1, trial.id)
     assert (first.answer[:3], len(first.answer), len(first.error)) == ("a␀?", 100_000, 4000)
     assert first.differences is not None
@@ -186,6 +201,7 @@ def test_what_a_candidate_said_is_masked_before_it_is_stored(engine: Engine) -> 
         trials.record(
             connection, 1, trial.id, run(0).id, trace_id=None, answer=secret, error=secret,
             differences={"answer": [{"recorded": secret, "new": "no"}], "password": "hunter22"},
+            by=ANA,
         )  # fmt: skip
         (came,) = trials.results(connection, 1, trial.id)
     clean = "write to [EMAIL]"
@@ -198,7 +214,7 @@ def test_what_a_candidate_said_is_masked_before_it_is_stored(engine: Engine) -> 
 def test_a_dataset_that_goes_takes_its_trials_along(engine: Engine) -> None:
     with engine.begin() as connection:
         trial = trials.begin(connection, 1, filled(connection), name="v16", by=ANA)
-        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE)
+        trials.record(connection, 1, trial.id, run(0).id, trace_id=TRACE, by=ANA)
         trials.decide(connection, 1, trial.id, Word.YES, sentence="", conditions=[], by=ANA)
         connection.execute(sa.text("delete from dataset"))
         for table in ("trial", "trial_result", "decision"):

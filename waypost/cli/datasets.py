@@ -159,10 +159,10 @@ def dataset_record(
         )
         for at, line in lines(file, settings.inflated_limit):
             try:
-                trials.record(connection, place, made.id, **_result(line))
+                trials.record(connection, place, made.id, **_result(line), by=person)
             except (Unreadable, NotFound) as error:
                 raise WrongUse(f"Line {at}: {error}") from error
-        trials.finish(connection, place, made.id)
+        trials.finish(connection, place, made.id, by=person)
         made = trials.named(connection, place, known.id, made.name)
     click.echo(
         f"{made.results:,} of {plural(made.cases, 'case')} recorded, "

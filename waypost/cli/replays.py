@@ -140,7 +140,7 @@ def replay(
             done = _all(engine, place, one, tasks, trial=kept, quiet=as_json)
         if kept:
             with engine.begin() as connection:
-                trials.finish(connection, place.id, kept.id)
+                trials.finish(connection, place.id, kept.id, by=_person())
     return _tell(done, way, trial=kept, as_json=as_json)
 
 
@@ -187,15 +187,13 @@ def _run(engine: Engine, place: projects.Project, trace: str) -> Task:
 
 def _begin(engine: Engine, place: projects.Project, known: Trial, name: str) -> Trial:
     """A new trial, or the one of that name and version that was never finished."""
-    acting = actor()
-    person = Person(acting.name, Role.ADMIN, acting.origin)
     with engine.begin() as connection:
         begun = (
             one for one in trials.every(connection, place.id, known.dataset_id)
             if (one.name, one.version) == (name.strip(), known.version) and not one.finished_at
         )  # fmt: skip
         made = next(begun, None) or trials.begin(
-            connection, place.id, known.dataset_id, name=name, version=known.version, by=person
+            connection, place.id, known.dataset_id, name=name, version=known.version, by=_person()
         )
     return known._replace(id=made.id, name=made.name)
 
@@ -213,6 +211,11 @@ def _left(
             err=True,
         )
     return left
+
+
+def _person() -> Person:
+    acting = actor()
+    return Person(acting.name, Role.ADMIN, acting.origin)
 
 
 # --- running ---
@@ -271,6 +274,7 @@ def _keep(engine: Engine, place: projects.Project, trial: Trial, outcome: Outcom
         trials.record(
             connection, place.id, trial.id, outcome.key, trace_id=outcome.trace_id,
             answer=outcome.answer, error=outcome.error, differences=outcome.differences,
+            by=_person(),
         )  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def _decision(row: sa.Row[tuple[Any, ...]]) -> Decision:
     )  # fmt: skip
 
 
-def record(
+def record(  # noqa: PLR0913 - a result has this many parts
     connection: Connection,
     project_id: int,
     trial_id: int,
@@ -192,12 +192,14 @@ def record(
     answer: str = "",
     error: str = "",
     differences: Mapping[str, Json] | None = None,
+    by: Person,
 ) -> None:
     """Keep what came out of a case; a second result of the same case replaces the first.
 
     It is masked as what arrives in the project is. NotFound when the trial is not of this project
     or its version has no such case, WrongUse when it is finished.
     """
+    by.must_be(Role.REVIEWER, "Recording a trial")
     masker = Redactor(projects.get(connection, project_id).masking)
     said = None if differences is None else masker.value(orjson.loads(_dumped(differences)))[0]
     done = connection.execute(
@@ -242,8 +244,9 @@ def _must_run(connection: Connection, project_id: int, trial_id: int) -> None:
         raise WrongUse(f"Trial {row.name!r} is finished; begin another under a new name.")
 
 
-def finish(connection: Connection, project_id: int, trial_id: int) -> None:
+def finish(connection: Connection, project_id: int, trial_id: int, *, by: Person) -> None:
     """Say that no more results come; a second time changes nothing."""
+    by.must_be(Role.REVIEWER, "Finishing a trial")
     done = connection.execute(
         sa.text("""
             update trial t set finished_at = coalesce(t.finished_at, now())
