@@ -92,7 +92,9 @@ def _awaited(case: Tried) -> Standing | None:
     """Why how the run ended cannot be known yet; None when it can."""
     if not case.arrived:
         return Standing(Fate.MISSING, "its run did not arrive")
-    return Standing(Fate.MISSING, "is not judged yet") if "" in case.waiting else None
+    if "" in case.waiting:
+        return Standing(Fate.MISSING, "is not judged yet")
+    return Standing(Fate.MISSING, "could not be judged") if "" in case.given_up else None
 
 
 def _compared(case: Tried) -> Standing:

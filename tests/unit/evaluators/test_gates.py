@@ -209,7 +209,10 @@ def test_errors_are_those_recorded_and_those_of_the_run() -> None:
     assert found.failing == {"1": "boom", "2": "its run broke"}
 
 
-@pytest.mark.parametrize("more", [{"arrived": False}, {"waiting": frozenset({""})}])
+@pytest.mark.parametrize(
+    "more",
+    [{"arrived": False}, {"waiting": frozenset({""})}, {"given_up": frozenset({""})}],
+)
 def test_a_run_that_is_not_there_yet_neither_passed_nor_failed(more: dict[str, Any]) -> None:
     said = decide([Condition("errors", limit=0.0)], [case(n, **more) for n in range(20)])
     assert said.word is Word.UNKNOWN
