@@ -1,6 +1,7 @@
 """Hot queries keep their index and touch only the days they ask for."""
 
 import datetime as dt
+import hashlib
 import json
 import re
 import uuid
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from waypost.store import baselines, jobs, people, reach, reviews, spans, traces, verdicts
+from waypost.store import baselines, jobs, people, reach, reviews, runs, spans, traces, verdicts
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 
@@ -176,3 +177,30 @@ def test_jobs_are_claimed_by_their_index(filled: Connection) -> None:
     )
     assert "job_due_idx" in text
     assert "job_pkey" in text
+
+
+def test_a_run_is_found_by_key_though_its_day_has_no_statistics_yet(engine: Engine) -> None:
+    """As after midnight, until the new day's tables are analysed for the first time."""
+    ensure_days(engine, [DAYS[0]])
+    with engine.connect() as connection:
+        connection.execute(
+            sa.text("""
+                insert into trajectory (project_id, trace_id, day, trajectory_id, first_at, last_at)
+                select 1, md5(g::text)::uuid, '2026-11-01', md5(g::text)::uuid, d, d
+                from generate_series(1, 3000) g, (select timestamptz '2026-11-01') t (d)""")
+        )
+        values = {"project_id": 1, "traces": [uuid.UUID(hex=hashlib.md5(b"7").hexdigest())]}
+        rows, read = connection.execute(runs._BY_RUN, values).all(), blocks(connection, values)
+        assert len(rows) == 1
+        assert read < 50
+
+
+def blocks(connection: Connection, values: dict[str, Any]) -> int:
+    """How many blocks Postgres looks at to find the runs of these traces."""
+    text = str(runs._BY_RUN.compile(dialect=connection.dialect))
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    with raw.cursor() as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + text, values)
+        found = cursor.fetchone()
+    return int(found[0][0]["Plan"]["Shared Hit Blocks"])

@@ -37,6 +37,7 @@ max_connections = 200
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 random_page_cost = 1.1
+autovacuum_naptime = 15s
 jit = off
 fsync = {fsync}
 full_page_writes = on

@@ -4,6 +4,7 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -105,17 +106,21 @@ def _by_run(
 ) -> Mapping[str, list[tuple[str, dt.date]]]:
     """The traces and days of each run: by its trajectory id, which a resumed run keeps."""
     rows = connection.execute(
-        sa.text("""
-            with asked as (
-              select distinct trajectory_id from trajectory
-              where project_id = :project_id and trace_id = any(:traces))
-            select trajectory_id, trace_id, day from trajectory
-            where project_id = :project_id
-              and trajectory_id in (select trajectory_id from asked)
-            order by first_at"""),
-        {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]},
+        _BY_RUN, {"project_id": project_id, "traces": [uuid.UUID(t) for t in trace_ids]}
     )
     found: dict[str, list[tuple[str, dt.date]]] = defaultdict(list)
-    for row in rows:
+    for row in sorted(rows, key=attrgetter("first_at")):
         found[row.trajectory_id.hex].append((row.trace_id.hex, row.day))
     return found
+
+
+# One look by key for each run: a planner that has no statistics of a new day yet would rather read
+# all of its runs, and once for each asked for where it can have them in order.
+_BY_RUN = sa.text("""
+    select found.* from (
+      select distinct id from unnest(array(
+        select trajectory_id from trajectory
+        where project_id = :project_id and trace_id = any(:traces))) as one (id)) as asked
+    cross join lateral (
+      select trajectory_id, trace_id, day, first_at from trajectory
+      where project_id = :project_id and trajectory_id = asked.id offset 0) as found""")
