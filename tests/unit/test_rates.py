@@ -33,6 +33,16 @@ def test_many_items_get_scipys_wilson_interval(counts: tuple[int, int]) -> None:
     assert rates.interval(k, n) == pytest.approx((known.low, known.high), abs=1e-9)
 
 
+COUNT = st.integers(0, 60) | st.integers(0, 4000)
+
+
+@settings(deadline=None)
+@given(COUNT, COUNT, COUNT, COUNT)
+def test_the_exact_test_of_two_rates_is_scipys(a: int, b: int, c: int, d: int) -> None:
+    known = stats.fisher_exact([[a, b], [c, d]])[1]
+    assert rates.fisher(a, b, c, d) == pytest.approx(known, rel=1e-6, abs=1e-12)
+
+
 def test_a_rate_reads_as_a_person_would_say_it() -> None:
     assert str(Rate.of(72, 212)) == "34 % of 212 (interval 28–41 %)"
     assert str(Rate.of(0, 0)) == "no data"
