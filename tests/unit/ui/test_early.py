@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -33,16 +34,45 @@ def test_a_streamlit_without_files_names_nothing(tmp_path: Path) -> None:
     assert late_parts(tmp_path) == []
 
 
-def test_only_pages_carry_the_names() -> None:
+PAGE = "<html><head><title>x</title></head><body>y</body></html>"
+
+
+@pytest.fixture
+def client() -> TestClient:
     routes = [
-        Route("/", lambda _request: HTMLResponse("<html>")),
-        Route("/login", lambda _request: HTMLResponse("<html>")),
-        Route("/plain", lambda _request: PlainTextResponse("x")),
+        Route("/", lambda _request: HTMLResponse(PAGE)),
+        Route("/login", lambda _request: HTMLResponse(PAGE)),
+        Route("/gone", lambda _request: HTMLResponse(PAGE, status_code=404)),
+        Route("/plain", lambda _request: PlainTextResponse(PAGE)),
     ]
-    client = TestClient(Starlette(routes=routes, middleware=[Middleware(Early)]))
-    link = client.get("/").headers["link"]
-    assert "<./static/js/BidiComponent." in link
-    assert "rel=modulepreload" in link
-    assert len(link) < 4096
-    for path in ("/plain", "/login"):
-        assert "link" not in client.get(path).headers
+    middleware = [Middleware(Early), Middleware(GZipMiddleware, minimum_size=1)]
+    app = Starlette(routes=routes, middleware=middleware)
+    return TestClient(app, headers={"accept": "text/html,*/*;q=0.8"})
+
+
+def test_a_page_knows_its_server_first_and_names_its_parts_last(client: TestClient) -> None:
+    found = client.get("/")
+    assert found.headers["content-length"] == str(len(found.content))
+    head, _, rest = found.text.partition("<title>x</title>")
+    assert head.startswith("<html><head><script>window.__streamlit = ")
+    assert rest.startswith('<link rel="modulepreload" href="./static/js/BidiComponent.')
+    assert rest.endswith("</head><body>y</body></html>")
+
+
+@pytest.mark.parametrize("path", ["/plain", "/login", "/gone"])
+def test_everything_else_stays_as_it_is(client: TestClient, path: str) -> None:
+    assert client.get(path).text == PAGE
+
+
+def test_the_head_of_a_page_is_answered(client: TestClient) -> None:
+    assert client.head("/").status_code == 200
+
+
+def test_streamlit_reads_what_it_is_told() -> None:
+    """Both names, or it would ask as before; its page has the place where they are told."""
+    static = Path(get_static_dir())
+    scripts = "".join(p.read_text() for p in (static / "static" / "js").glob("index.*.js"))
+    for name in ("BACKEND_BASE_URL", "HOST_CONFIG", "useExternalAuthToken", "enableBypass"):
+        assert name in scripts
+    page = (static / "index.html").read_text()
+    assert page.count("<head>") == page.count("</head>") == 1
