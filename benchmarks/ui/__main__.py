@@ -8,11 +8,13 @@ import argparse
 import datetime as dt
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +24,15 @@ from playwright.sync_api import Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from benchmarks.ui.fill import BULK_STEPS, fill, put_bulk_run
-from tests.journey.conftest import FLAGS, chromium, dashboard, put_long_run, replay, wait_step
+from tests.journey.conftest import (
+    FLAGS,
+    chromium,
+    dashboard,
+    free_port,
+    put_long_run,
+    replay,
+    wait_step,
+)
 from tests.unit.ui.pages import open_screen
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
@@ -39,6 +49,8 @@ BUDGETS = {
     "next step (median of 60)": 0.05,
     "jump to the end of 1,000": 0.1,
 }
+# What Streamlit and the browser take for a page with nothing on it, on this machine.
+FLOOR = "a page of one line, Streamlit alone"
 QUERY = 0.05
 
 
@@ -56,9 +68,14 @@ def main() -> int:
         print(f"{given.scores:,} scores written in {time.monotonic() - began:.0f} s")
         seen = _look(url, trace, bulk)
         slow = _queries(url, trace)
+    floor = seen.pop(FLOOR)
     late = [name for name, took in seen.items() if took > 2 * BUDGETS[name]]
     for name, took in seen.items():
-        print(f"{name:<36} {took * 1000:8.1f} ms  {took / BUDGETS[name]:5.2f} of its budget")
+        print(
+            f"{name:<36} {took * 1000:8.1f} ms  {took / BUDGETS[name]:5.2f} of its budget"
+            f"  {took / floor:5.2f} of an empty page"
+        )
+    print(f"{FLOOR:<36} {floor * 1000:8.1f} ms")
     return 1 if given.check and (late or slow) else 0
 
 
@@ -95,8 +112,43 @@ def _look(database: str, trace: str, bulk: str) -> dict[str, float]:
         seen |= _steps(page)
         whole = f"{BULK_STEPS // 2} / {BULK_STEPS}"
         seen["open a 100,000-span run"] = _median(lambda: _open(page, url, bulk, whole))
+        with _empty() as (nothing, says):
+            seen[FLOOR] = _median(lambda: _nothing(page, nothing, says))
         browser.close()
     return seen
+
+
+@contextmanager
+def _empty() -> Iterator[tuple[str, str]]:
+    """A page of one line by Streamlit alone: its address, and the line."""
+    says, port = "nothing but this", free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "empty.py"
+        script.write_text(f"import streamlit as st\nst.text({says!r})\n")
+        flags = ["--server.headless", "true", "--browser.gatherUsageStats", "false",
+                 "--server.address", "127.0.0.1", "--server.port", str(port)]  # fmt: skip
+        command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            while process.poll() is None:
+                with suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health"):
+                    break
+                time.sleep(0.2)
+            yield url, says
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _nothing(page: Page, url: str, says: str) -> float:
+    page.goto("about:blank")
+
+    def load() -> None:
+        page.goto(url, wait_until="commit")
+        page.get_by_text(says).wait_for()
+
+    return _timed(load)
 
 
 def _median(action: Callable[[], float], times: int = 5) -> float:
