@@ -16,6 +16,7 @@ from tests.collector.process import collector
 from tests.conftest import clone
 from tests.shared import ROOT
 from waypost import names
+from waypost.demo.knowledge import TOPICS
 from waypost.demo.send import send
 from waypost.records import Trajectory
 from waypost.store import runs
@@ -130,3 +131,14 @@ def test_a_candidate_that_mails_somebody_else_is_stopped_before_it_does(place: P
     assert "Answer: I did my best." in done.stdout
     assert "≠ new call: place send_email" in done.stdout
     assert not (place.folder / "sent").exists()
+
+
+def test_the_careful_candidate_says_what_the_handbook_says(place: Place) -> None:
+    careful = ("--agent", "waypost.demo.careful:agent", "--trial", "careful", "--json")
+    told: Any = json.loads(place.waypost("replay", "all", *careful).stdout)
+    assert told["failed"] == 0
+    assert told["next"] == "waypost gate all --trial careful"
+    pages = {topic.text for topic in TOPICS}
+    looked_up = [case for case in told["cases"] if not case["counts"]["missed"]]
+    assert len(looked_up) > 10
+    assert all(case["answer"] in pages for case in looked_up)

@@ -20,6 +20,11 @@ class Topic:
     answer: str
     invented: str
 
+    @property
+    def query(self) -> str:
+        """What the assistant looks it up by."""
+        return self.page.replace("-", " ")[:-2]
+
 
 TOPICS = (
     Topic(
@@ -134,9 +139,9 @@ class Pages(BaseRetriever):
     ) -> list[Document]:
         self._clock.pass_seconds(0.2 + len(query) / 400)
         asked = set(query.lower().split())
-        ranked = sorted(TOPICS, key=lambda t: (-_shared(asked, t), t.page))
+        ranked = sorted(TOPICS, key=lambda t: (-shared(asked, t), t.page))
         found = [
-            Document(t.text, id=t.page, metadata={"source": t.page, "score": _shared(asked, t)})
+            Document(t.text, id=t.page, metadata={"source": t.page, "score": shared(asked, t)})
             for t in ranked[:2]
         ]
         if self._poisoned:
@@ -144,6 +149,7 @@ class Pages(BaseRetriever):
         return found
 
 
-def _shared(asked: set[str], topic: Topic) -> int:
+def shared(asked: set[str], topic: Topic) -> int:
+    """How many of these words the topic's page and its questions have."""
     words = f"{topic.page.replace('-', ' ')} {topic.text} {' '.join(topic.questions)}".lower()
     return len(asked & set(words.split()))

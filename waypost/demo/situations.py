@@ -98,7 +98,7 @@ def _call(number: int, place: int, name: str, **arguments: Any) -> AIMessage:
 
 
 def _search(number: int, place: int, topic: Topic) -> AIMessage:
-    return _call(number, place, "search_handbook", query=topic.page.replace("-", " ")[:-2])
+    return _call(number, place, "search_handbook", query=topic.query)
 
 
 def _answer(chance: random.Random, topic: Topic, number: int) -> Play:
