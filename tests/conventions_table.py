@@ -14,9 +14,9 @@ DOCUMENT: Final = ROOT / "docs" / "reference" / "conventions.md"
 RIGHT, RECOVERED, ABSENT, NOT_APPLICABLE = "●", "◐", "○", ""
 _HEAD: Final = """# Conventions Waypost reads
 
-Which clients' spans become steps, and how much of each field their spans hold. The table is made
-from recorded spans of the released clients by `python -m tests.conventions_table`; a test fails
-when it is stale.
+A convention, or dialect, is how a client writes an agent's spans. These are the clients whose spans
+become steps, and how much of each field their spans hold. The table is made from recorded spans
+of the released clients by `python -m tests.conventions_table`; a test fails when it is stale.
 
 ● on the span itself · ◐ won back from a neighbour: the model's message, a log record, a nested
 span · ○ not in the data this client sends · empty: the recorded runs have no such case
