@@ -42,7 +42,7 @@ class Settings:
         0, "Memory of the embedded Postgres in MB; 0 is a quarter of RAM, at most 4096."
     )
     config: Path | None = _setting(
-        None, "The waypost.toml with evaluators, policies, alert rules and gates."
+        None, "The waypost.toml with evaluators, judges, policies, alert rules and gates."
     )
     plugins: Path | None = _setting(None, "A folder of evaluators of your own.")
     judge_model: str | None = _setting(None, "The model that judges, as provider:model.")
@@ -52,12 +52,14 @@ class Settings:
     scores_endpoint: str | None = _setting(
         None, "OTLP endpoint that receives every score as a log record."
     )
-    public_url: str | None = _setting(None, "Address of the dashboard in links of messages.")
+    public_url: str | None = _setting(None, "Address that people type for the dashboard.")
     users: Path | None = _setting(None, "File of users and argon2id hashes for the login.")
     oidc: Path | None = _setting(
         None, "File (TOML) whose [auth] names the identity provider that people sign in at."
     )
-    allowed_hosts: str = _setting("", "Hosts outgoing requests may reach though private.")
+    allowed_hosts: str = _setting(
+        "", "Private hosts that alert messages may go to, separated by commas."
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> "Settings":
