@@ -107,8 +107,11 @@ def _lines(done: "Decided") -> Iterator[str]:
     if done.unjudged:
         waiting = plural(done.unjudged, "run")
         yield f"{waiting} not judged in time; is a worker running? A longer --wait may tell."
+    # A single condition that is not met is what the first line says already.
+    repeats = len(done.verdict.judged) == 1 and done.verdict.word != "yes"
     for one in done.verdict.judged:
-        yield one_line(f"{_MARKS[one.word]}: {one.sentence}")
+        if not repeats:
+            yield one_line(f"{_MARKS[one.word]}: {one.sentence}")
         if one.compared is not None and one.compared.regressed:
             keys = [f"{key[:12]} {done.cases[key].title[:60]}" for key in one.compared.regressed]
             yield "  fail only now: " + one_line(", ".join(keys[:_MOST]))
