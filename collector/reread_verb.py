@@ -9,6 +9,7 @@ import click
 from collector.convention import Reader
 from collector.reread import reread as read_again
 from waypost.assembly import Cohorts
+from waypost.rates import plural
 from waypost.settings import Settings
 from waypost.store import ingest, projects, spans
 from waypost.store.engine import Engine, plainly
@@ -31,7 +32,7 @@ def reread(settings: Settings, project: str, *, days: int, say: Callable[[str], 
             for page in bar:
                 spans_read, spans_changed = again.page(page)
                 looked, changed = looked + spans_read, changed + spans_changed
-    say(f"{looked:,} spans were read again, {changed:,} of them became another step.")
+    say(f"{plural(looked, 'span')} read again, {changed:,} of them became another step.")
     return changed
 
 

@@ -12,6 +12,7 @@ from evaluators.again import Estimate, Progress, ask_again, check_names, estimat
 from evaluators.desk import Desk
 from evaluators.health import LOOK_BACK, look
 from evaluators.run import build_clerk, build_plans
+from waypost.rates import plural
 from waypost.settings import Settings
 from waypost.store import projects, reach
 from waypost.store.engine import plainly
@@ -65,7 +66,7 @@ def evaluate(
             force=request.force,
         )
         done = _shown(pages, found.runs)
-    say(f"{done.asked:,} evaluations asked for, {done.skipped:,} were there already.")
+    say(f"{plural(done.asked, 'evaluation')} asked for, {done.skipped:,} there already.")
     return {**asdict(found), "asked": done.asked, "skipped": done.skipped}
 
 
@@ -83,11 +84,11 @@ def health(
 
 def told(found: Estimate) -> str:
     """The estimate in one sentence."""
-    runs = f"{found.runs:,} runs with {found.steps:,} steps"
+    runs = f"{plural(found.runs, 'run')} with {plural(found.steps, 'step')}"
     if not found.questions:
         return f"{runs}; local evaluators cost nothing."
     price = "an unknown sum" if found.cost_usd is None else f"about ${found.cost_usd:,.2f}"
-    return f"{runs}; up to {found.questions:,} questions to model judges, {price}."
+    return f"{runs}; up to {plural(found.questions, 'question')} to model judges, {price}."
 
 
 def _agreed(found: Estimate, confirm: Callable[[str], bool] | None) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared import ROOT
 from waypost.__main__ import main
-from waypost.cli import options, reference, replays, waypost
+from waypost.cli import datasets, options, reference, replays, waypost
 from waypost.cli.candidates import Outcome, Way
 
 
@@ -46,6 +46,10 @@ def test_without_the_servers_packages_the_console_script_says_what_to_install(
     monkeypatch.setitem(sys.modules, "click", None)
     with pytest.raises(SystemExit, match=r"^waypost: click is not installed.*waypost\[server\]"):
         main()
+
+
+def test_one_run_is_not_many() -> None:
+    assert datasets.told_new(1, 1, "refunds") == "1 of 1 run was new to dataset refunds"
 
 
 def test_a_candidates_folder_does_not_shadow_the_tracer(tmp_path: Path) -> None:

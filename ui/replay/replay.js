@@ -303,7 +303,7 @@ class Replay {
     const wanted = this.search.value.trim();
     this.found = wanted ? (await this.fetch("/steps/find", { q: wanted })) ?? [] : [];
     if (wanted !== this.search.value.trim()) return;
-    this.hits.textContent = wanted ? `${this.found.length} steps` : "";
+    this.hits.textContent = wanted ? `${this.found.length} step${this.found.length === 1 ? "" : "s"}` : "";
     if (this.found.length && !this.found.includes(this.n)) this.go(this.found[0]);
     else this.drawList();
     this.drawTicks();

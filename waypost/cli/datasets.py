@@ -17,6 +17,7 @@ from waypost.cli.options import (
     filtered,
     of_project,
     print_json,
+    one_line,
     settings_of,
     shown,
     stored,
@@ -91,7 +92,13 @@ def dataset_add(
                 f"No run is meant, so dataset {name!r} stays as it is; widen the filter."
             )
         added = datasets.put(connection, known.id, name, found, by=person)
-    click.echo(f"{added} of {len(found)} runs were new to dataset {name}.")
+    click.echo(f"{told_new(added, len(found), name)}.")
+
+
+def told_new(added: int, of: int, dataset: str) -> str:
+    """How many of the runs that were given were not in the dataset before."""
+    verb = "was" if of == 1 else "were"
+    return f"{added:,} of {plural(of, 'run')} {verb} new to dataset {one_line(dataset)}"
 
 
 def named_runs(

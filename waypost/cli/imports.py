@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from waypost.cli.datasets import told_new
 from waypost.cli.options import actor, of_project, one_line, settings_of, stored
 from waypost.rates import plural
 from waypost.roles import Person, Role
@@ -63,8 +64,7 @@ def _told(number: int) -> None:
 def _sentence(done: "Brought", to_dataset: str | None) -> str:
     refused = f", {plural(len(done.refused), 'line')} refused" if done.refused else ""
     if to_dataset is not None:
-        new = f"{done.cases:,} of {plural(done.runs, 'run')} were new to dataset"
-        return f"{new} {one_line(to_dataset)}{refused}."
+        return f"{told_new(done.cases, done.runs, to_dataset)}{refused}."
     told = f"{plural(done.runs, 'run')} read, {plural(done.spans, 'span')} stored"
     told += f", {done.repeated:,} there already" if done.repeated else ""
     told += f", {plural(done.outside, 'run')} outside the keep-time" if done.outside else ""

@@ -13,6 +13,7 @@ import click
 from waypost.demo.send import send
 from waypost.demo.situations import HOURS, Situation
 from waypost.errors import WaypostError
+from waypost.rates import plural
 from waypost.settings import Settings
 from waypost.store import projects, traces
 from waypost.store.opened import store
@@ -30,11 +31,11 @@ def demo(
         return
     target = endpoint or settings.receiver
     wait_for(target)
-    click.echo(f"Sending {count} runs of a benefits assistant, spread over two days …")
+    click.echo(f"Sending {plural(count, 'run')} of a benefits assistant, spread over two days …")
     sent = _send(target, key=key, count=count, seed=seed)
     click.echo(
-        f"Sent {sent} runs. Look for prompt v15 on claude-haiku-4-5 in eu, and for tenant north "
-        f"in us: http://{settings.host}:{settings.ui}"
+        f"Sent {plural(sent, 'run')}. Look for prompt v15 on claude-haiku-4-5 in eu, and for "
+        f"tenant north in us: http://{settings.host}:{settings.ui}"
     )
 
 
