@@ -235,7 +235,9 @@ def test_what_a_suite_of_ones_own_ran_is_recorded_as_a_trial(engine: Engine) -> 
         made = filled(connection)
     said = {"key": run(0).id, "trace_id": TRACE, "answer": "yes"}
     done = record(engine, said, {"key": run(1).id, "trace_id": None, "error": "boom"})
-    assert done.stdout.startswith("2 of 3 cases recorded, 1 ended in an error;")
+    assert done.stdout.splitlines() == [
+        "2 of 3 cases recorded, 1 ended in an error.", "Next: waypost gate refunds --trial v16",
+    ]  # fmt: skip
     with engine.connect() as connection:
         trial = trials.named(connection, 1, made, "v16")
         (first, _) = trials.results(connection, 1, trial.id)

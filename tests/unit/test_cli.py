@@ -48,6 +48,14 @@ def test_without_the_servers_packages_the_console_script_says_what_to_install(
         main()
 
 
+def test_the_command_for_the_gate_can_be_pasted() -> None:
+    asking = datasets.asking_the_gate
+    assert asking("refunds", "v16", "default") == "waypost gate refunds --trial v16"
+    assert asking("my runs", "v16", "claims") == (
+        "waypost gate 'my runs' --trial v16 --project claims"
+    )
+
+
 def test_one_run_is_not_many() -> None:
     assert datasets.told_new(1, 1, "refunds") == "1 of 1 run was new to dataset refunds"
 

@@ -1,6 +1,7 @@
 """Runs out of the store: as a dataset of cases, or as JSON lines."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +17,8 @@ from waypost.cli.options import (
     filter_of,
     filtered,
     of_project,
-    print_json,
     one_line,
+    print_json,
     settings_of,
     shown,
     stored,
@@ -173,11 +174,18 @@ def dataset_record(
         made = trials.named(connection, place, known.id, made.name)
     click.echo(
         f"{made.results:,} of {plural(made.cases, 'case')} recorded, "
-        f"{made.errors:,} ended in an error; `waypost gate` decides."
+        f"{made.errors:,} ended in an error."
     )
 
 
 def _result(line: bytes | Exception) -> dict[str, Any]:
+    click.echo(f"Next: {asking_the_gate(name, made.name, project)}")
+
+
+def asking_the_gate(dataset: str, trial: str, project: str) -> str:
+    """The command that decides on a trial."""
+    words = ["waypost", "gate", dataset, "--trial", trial]
+    return shlex.join([*words, "--project", project] if project != projects.DEFAULT else words)
     """The result of a case in a line; Unreadable says what does not fit."""
     if isinstance(line, Exception):
         raise line

@@ -1,6 +1,7 @@
 """Projects and their API keys."""
 
 import datetime as dt
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def project_create(data: Path | None, database_url: str | None, name: str) -> No
     """Make a project."""
     with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
         projects.create(connection, name, by=actor())
-    click.echo(f"Project {name} is there; `waypost key create --project {name}` makes its key.")
+    command = f"waypost key create --project {shlex.quote(name)}"
+    click.echo(f"Project {name} is there; `{command}` makes its key.")
 
 
 @project.command(name="change")

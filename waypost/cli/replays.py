@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,7 @@ import click
 
 from waypost.cli import candidates
 from waypost.cli.candidates import Outcome, Way
-from waypost.cli.datasets import named_runs
+from waypost.cli.datasets import asking_the_gate, named_runs
 from waypost.cli.options import (
     actor,
     as_json_option,
@@ -66,8 +65,9 @@ class Asked(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Where results are kept: the dataset, and the trial in it."""
+    """Where results are kept: the dataset of a project, and the trial in it."""
 
+    project: str
     dataset: str
     dataset_id: int
     id: int
@@ -175,7 +175,7 @@ def _cases(
         return lambda c: datasets.trajectory(c, place.id, known.id, key, version=version)
 
     tasks = [Task(case.key, case.title, recorded(case.key)) for case in chosen]
-    return tasks, Trial(name, known.id, 0, "", version)
+    return tasks, Trial(place.name, name, known.id, 0, "", version)
 
 
 def _run(engine: Engine, place: projects.Project, trace: str) -> Task:
@@ -303,11 +303,7 @@ def _line(outcome: Outcome) -> str:
 def _tell(done: Sequence[Outcome], way: Way, *, trial: Trial | None, as_json: bool) -> int:
     failed = [one for one in done if one.error]
     differing = [one for one in done if one.differences]
-    after = (
-        f"waypost gate {shlex.quote(trial.dataset)} --trial {shlex.quote(trial.name)}"
-        if trial
-        else None
-    )
+    after = asking_the_gate(trial.dataset, trial.name, trial.project) if trial else None
     if as_json:
         print_json(
             {
