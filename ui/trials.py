@@ -1,5 +1,6 @@
 """The trials of a dataset: what the gate said last, by which rates, and the cases that failed."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ui.place import Place
 from ui.widgets import text
 from waypost.records import Json
 from waypost.store.datasets import Case, Dataset
+from waypost.store.projects import DEFAULT
 from waypost.store.trials import Decision, Result, Trial, Word
 
 _MARKS: Mapping[str, str] = {Word.YES: "✓ yes", Word.NO: "✕ no", Word.UNKNOWN: "? cannot know"}
@@ -20,13 +22,15 @@ def draw(here: Place, dataset: Dataset) -> None:
     """The trials with their verdicts, and the chosen one with its conditions and failing cases."""
     trials = data.trials_of(here, dataset.id)
     if not trials:
+        _untried(here, dataset)
         return
     text.heading("Trials: may it be released?", key="trials")
     chosen = _choose(trials)
     decision = chosen.decision
     if decision is None:
         text.mute(f"The gate was not asked about {chosen.name} yet. Ask it:", key="undecided")
-        text.code(f'waypost gate DATASET --trial TRIAL --condition "{_EXAMPLE}"')
+        asked = ["gate", dataset.name, "--trial", chosen.name, "--condition", _EXAMPLE]
+        text.code(_command(here, *asked))
         return
     text.answer(
         decision.sentence, tone=_TONES[decision.word], key="gate",
@@ -38,6 +42,24 @@ def draw(here: Place, dataset: Dataset) -> None:
     )  # fmt: skip
     _failing(here, dataset, chosen, decision)
     text.heading("Cases", key="cases")
+
+
+def _untried(here: Place, dataset: Dataset) -> None:
+    """How to begin, where there are cases to try a candidate on."""
+    if not dataset.cases:
+        return
+    text.mute(
+        "No trial yet. Try your changed agent on these cases, with the recorded answers of its "
+        "tools:", key="untried",
+    )  # fmt: skip
+    text.code(_command(here, "replay", dataset.name, "--agent", "MODULE:NAME", "--trial", "v16"))
+
+
+def _command(here: Place, *words_of: str) -> str:
+    project = here.project.name
+    return shlex.join(
+        ["waypost", *words_of, *(["--project", project] if project != DEFAULT else [])]
+    )
 
 
 _ANSWER = 200

@@ -19,6 +19,10 @@ from waypost.roles import Role
 from waypost.store.datasets import Case, Dataset, Version
 
 _MOST = 200
+_READ = (
+    "The gate reads must and must_not (a text or a list of texts) and evaluators (a list of "
+    "names); other entries are yours."
+)
 _EMPTY = '{\n  "must": "",\n  "must_not": ""\n}'
 
 
@@ -84,7 +88,7 @@ def _form(
                 format_func=lambda i: words.label(names[i]) if i < len(names) else "a new dataset",
             )  # fmt: skip
             new = st.text_input("Name of the new dataset", max_chars=100)
-            expected = st.text_area("What is expected (JSON)", value=_EMPTY, height=130)
+            expected = st.text_area("What is expected (JSON)", value=_EMPTY, height=130, help=_READ)
             kept = st.form_submit_button("Add", type="primary", disabled=not trace_ids)
         if st.button("Leave it", key="add_leave"):
             place.put(**{param: None})
@@ -258,7 +262,10 @@ def _case(here: Place, chosen: Dataset, case: Case, may: bool, number: int | Non
             return
         with st.form(f"expect_{case.key}", border=False):
             typed = st.text_area(
-                "What is expected (JSON)", value=pretty(dict(case.expectation)), height=140
+                "What is expected (JSON)",
+                value=pretty(dict(case.expectation)),
+                height=140,
+                help=_READ,
             )
             kept = st.form_submit_button("Keep the expectation", type="primary")
         if kept:

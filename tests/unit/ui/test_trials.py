@@ -81,3 +81,13 @@ def test_a_dataset_without_trials_says_nothing_of_them(page: AppTest, engine: En
         datasets.create(connection, 1, "bare", by=BY)
         assert trials.every(connection, 1, datasets.named(connection, 1, "bare").id) == []
     assert "may it be released" not in texts(open_screen("datasets", dataset="bare"))
+
+
+def test_a_dataset_without_trials_says_how_to_begin_one(page: AppTest, engine: Engine) -> None:
+    with engine.begin() as connection:
+        place = datasets.named(connection, 1, "refunds").id
+        (case, *_) = datasets.cases(connection, 1, place)
+        run = datasets.trajectory(connection, 1, place, case.key)
+        datasets.put(connection, 1, "my runs", [run], by=BY)
+    said = [code.value for code in open_screen("datasets", dataset="my runs").code]
+    assert "waypost replay 'my runs' --agent MODULE:NAME --trial v16" in said
