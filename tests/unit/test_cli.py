@@ -48,6 +48,25 @@ def test_without_the_servers_packages_the_console_script_says_what_to_install(
         main()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("gate", "refunds"), "waypost: Missing option '--trial'. See `waypost gate --help`.\n"),
+        (("nothing",), "waypost: No such command 'nothing'. See `waypost --help`.\n"),
+        (("alerts",), "Usage: waypost alerts"),
+    ],
+)
+def test_wrong_words_lead_to_the_help(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["waypost", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_the_command_for_the_gate_can_be_pasted() -> None:
     asking = datasets.asking_the_gate
     assert asking("refunds", "v16", "default") == "waypost gate refunds --trial v16"

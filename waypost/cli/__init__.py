@@ -27,7 +27,10 @@ from waypost.store.engine import plainly
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="waypost")
 def waypost() -> None:
-    """Which cohort of your agent is failing, since when, why, and which step went wrong first."""
+    """Which cohort of your agent is failing, since when, why, and which step went wrong first.
+
+    Begin with `waypost up --demo`; `waypost VERB --help` says what a verb does.
+    """
 
 
 for _verb in (
@@ -48,8 +51,11 @@ def main() -> None:
             code = waypost.main(standalone_mode=False, prog_name="waypost", obj=chosen)
     except click.exceptions.Abort:
         code = 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
     except click.ClickException as error:
-        _complain(error.format_message())
+        _complain(_with_help(error))
         code = 2
     except WaypostError as error:
         _complain(str(error))
@@ -61,6 +67,14 @@ def main() -> None:
         _complain(_unexpected(error, chosen.get("data")))
         code = 1
     sys.exit(code or 0)
+
+
+def _with_help(error: click.ClickException) -> str:
+    """What is wrong with the words of a command, and where it stands what they may be."""
+    said = error.format_message().strip()
+    said = said if said.endswith((".", "?", "!")) else f"{said}."
+    context = getattr(error, "ctx", None)
+    return said if context is None else f"{said} See `{context.command_path} --help`."
 
 
 def _complain(sentence: str) -> None:

@@ -19,7 +19,9 @@ from waypost.cli.options import (
 @click.command()
 @stored
 @of_project
-@click.option("--evaluator", "names", multiple=True, help="Only this one; repeat. All without.")
+@click.option(
+    "--evaluator", "names", multiple=True, help="Only this evaluator; repeat. Without, all."
+)
 @filtered
 @click.option("--force", is_flag=True, help="Also where this version has judged already.")
 @click.option("--count", "only_count", is_flag=True, help="Say how much it is, and do nothing.")
@@ -69,7 +71,10 @@ def evaluate(
     help="Spans of the last so many days.",
 )
 def reread(data: Path | None, database_url: str | None, project: str, days: int) -> None:
-    """Read stored spans again by today's conventions."""
+    """Read stored spans again by today's conventions.
+
+    A convention is how a client writes its spans; a newer Waypost may know more of them.
+    """
     from collector.reread_verb import reread as run
 
     run(settings_of(data, database_url), project, days=days, say=click.echo)

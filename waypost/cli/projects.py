@@ -57,7 +57,9 @@ def project_create(data: Path | None, database_url: str | None, name: str) -> No
 @stored
 @click.argument("name")
 @click.option("--masking", type=click.Choice(projects.MASKING), help="What is masked on arrival.")
-@click.option("--cohort-keys", help="Cohort keys, separated by commas.")
+@click.option(
+    "--cohort-keys", help="Cohort keys, separated by commas, in place of those there are."
+)
 def project_change(
     data: Path | None,
     database_url: str | None,
@@ -82,7 +84,12 @@ def key() -> None:
 @stored
 @of_project
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
-@click.option("--scope", "scopes", multiple=True, help="write (default), read or admin; repeat.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="write (to send; default), read or admin (REST); repeat.",
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires.")
 def key_create(
     *,

@@ -10,7 +10,8 @@ _HEAD = """\
 # The command line
 
 `waypost` exits 0 on success, 1 when its answer is no (a doctor that finds something, a channel
-that does not take a test message, a gate that is not a yes) and 2 on wrong use. Every error is one
+that does not take a test message, a gate that is not a yes, a case that could not be run, a line
+that was refused) or it could not be given, 2 on wrong use, and 130 after Ctrl-C. Every error is one
 sentence. Options stand in for the [settings](settings.md) of the same name.
 """
 
@@ -46,7 +47,8 @@ def _said(option: click.Option) -> str:
     choices = option.type.choices if isinstance(option.type, click.Choice) else ()
     shown = f" Default `{option.default}`." if option.show_default else ""
     among = f" One of {', '.join(map(str, choices))}." if choices else ""
-    return f"{option.help or ''}{among}{shown}".strip()
+    needed = " Required." if option.required else ""
+    return f"{option.help or ''}{among}{shown}{needed}".strip()
 
 
 if __name__ == "__main__":

@@ -98,7 +98,9 @@ class Trial(NamedTuple):
     help="What a call gets that the recording does not hold.",
 )
 @click.option("--live", multiple=True, help="Tool that really runs; repeat.")
-@click.option("--answered", multiple=True, help="Tool that never runs, models below it or not.")
+@click.option(
+    "--answered", multiple=True, help="Tool that never runs, models below it or not; repeat."
+)
 @click.option("--async", "awaited", is_flag=True, help="Await the agent (`ainvoke`).")
 @click.option("--endpoint", help="Where the collector listens (default OTEL_*, or this one's).")
 @click.option("--key", "project_key", help="API key, where the collector asks for one.")

@@ -13,7 +13,7 @@ from waypost.cli.options import listening, settings_of, stored
 @listening("otlp_http", "otlp_grpc", "ui")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes (default 1).")
 @click.option("--no-ui", is_flag=True, help="Run without the dashboard.")
-@click.option("--demo", is_flag=True, help="Send the demo's trajectories once it is up.")
+@click.option("--demo", is_flag=True, help="Send the demo's runs once it is up.")
 def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **ports: Any) -> None:
     """Start everything, until Ctrl-C.
 
@@ -29,7 +29,10 @@ def up(data: Path | None, database_url: str | None, no_ui: bool, demo: bool, **p
 @stored
 @listening("otlp_http", "otlp_grpc")
 def collect(data: Path | None, database_url: str | None, **ports: Any) -> None:
-    """Run one collector against the store."""
+    """Run one collector against the store.
+
+    It takes runs over OTLP, and answers REST on the same port.
+    """
     from collector.run import serve
     from waypost.supervisor import end_with_parent
 
@@ -40,7 +43,10 @@ def collect(data: Path | None, database_url: str | None, **ports: Any) -> None:
 @click.command()
 @stored
 def work(data: Path | None, database_url: str | None) -> None:
-    """Run one worker against the store."""
+    """Run one worker against the store.
+
+    It judges what arrived, watches the alert rules and sends their messages.
+    """
     from evaluators.run import work as run
     from waypost.supervisor import end_with_parent
 
