@@ -35,12 +35,13 @@ def alerts_list(data: Path | None, database_url: str | None, project: str, as_js
         ])  # fmt: skip
         return
     empty(known, "No alert rule is in the store; a worker takes those of WAYPOST_CONFIG.")
+    width = max((len(one.name) for one in known), default=0)
     for one in known:
         state = f"{one.open} open" if one.open else "quiet"
         state += f"; it breaks: {one.fault}" if one.fault else ""
         subject = one.rule.subject if one.rule else ""
-        by = (", ".join(one.rule.by) or "all together") if one.rule else ""
-        click.echo(f"{one.name:<24} {subject:<32} by {by:<32} {one.origin}, {state}")
+        by = ("by " + ", ".join(one.rule.by) if one.rule.by else "all together") if one.rule else ""
+        click.echo(f"{one.name:<{width}}  {subject:<30}  {by:<34}  {one.origin}, {state}")
 
 
 @alerts.command(name="test")

@@ -32,6 +32,9 @@ _part = click.option(
 )
 
 
+_SHOWN = 60
+
+
 @click.group()
 def evaluators() -> None:
     """See how evaluators are doing, and set them for a project."""
@@ -89,9 +92,16 @@ def settings_verb(data: Path | None, database_url: str | None, project: str, as_
         print_json([{"part": s.part, "name": s.name, "origin": s.origin, **s.body} for s in known])
         return
     empty(known, f"Nothing is set for project {project}, neither by the file nor by itself.")
+    width = max((len(f"{one.part}.{one.name}") for one in known), default=0)
     for one in known:
-        values = ", ".join(f"{key} = {value!r}" for key, value in one.body.items())
-        click.echo(f"{one.part}.{one.name:<24} {one.origin:<6} {values}")
+        values = ", ".join(f"{key} = {_short(value)}" for key, value in one.body.items())
+        click.echo(f"{f'{one.part}.{one.name}':<{width}}  {one.origin:<5}  {values}")
+
+
+def _short(value: object) -> str:
+    """A value in one line; --json has all of a long one."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 @evaluators.command(name="set")
