@@ -56,7 +56,10 @@ def make_server(receiver: Receiver, address: str, *, limit: int, tls: Files | No
     else:
         port = server.add_secure_port(address, _credentials(tls))
     if port == 0:
-        raise WaypostError(f"{address} cannot be listened on; is another collector running?")
+        raise WaypostError(
+            f"{address} cannot be listened on; is another collector running? "
+            "Stop it, or choose another --otlp-grpc."
+        )
     return server
 
 

@@ -64,8 +64,10 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address to it
         raise WaypostError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); is another collector running?"
+            f"{host}:{port} cannot be listened on: {reason}. Is another "
+            "collector running? Stop it, or choose another --otlp-http."
         ) from error
 
 

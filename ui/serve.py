@@ -60,7 +60,7 @@ def sessions_of(settings: Settings, secret: bytes) -> Sessions | None:
             return None
         raise BadSetting(
             f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
-            "file of users, or stay on 127.0.0.1."
+            "file of users (`python -m ui.users FILE NAME ROLE` writes one), or stay on 127.0.0.1."
         )
     if is_provider_s(read_users(settings.users)):
         check_file(settings.oidc)

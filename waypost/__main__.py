@@ -14,7 +14,7 @@ def main() -> None:
             raise
         sys.exit(
             f"waypost: {error.name} is not installed here; the commands come with "
-            "`pip install 'waypost[server]'`."
+            "`pip install '/path/to/waypost[server]'`, the folder of the checkout."
         )
     run()
 

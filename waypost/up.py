@@ -71,7 +71,8 @@ def _refuse_open_doors(settings: Settings, *, with_ui: bool) -> None:
     if settings.users is None:
         raise BadSetting(
             f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
-            "file of users, or add --no-ui, or stay on 127.0.0.1."
+            "file of users (`python -m ui.users FILE NAME ROLE` writes one), or add --no-ui, or "
+            "stay on 127.0.0.1."
         )
 
 

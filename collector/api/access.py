@@ -96,7 +96,9 @@ def _caller(request: Request) -> Iterator[Caller]:
     except WrongKey as error:
         raise NoGoodKey from error
     if not key.holds(scope, dt.datetime.now(dt.UTC)):
-        raise NotAllowed(f"This key lacks the scope {scope!r}.")
+        raise NotAllowed(
+            f"This key lacks the scope {scope!r}; `waypost key create --scope {scope}` makes one."
+        )
     with plainly(), engine.begin() as connection:
         actor = Actor(f"key {key.id} {key.name}", origin)
         limit_time(connection)

@@ -149,17 +149,23 @@ def _target(
             options[option] = text
     for option in found.needs:
         if not options.get(option):
-            raise BadSetting(f"Channel {name!r} ({found.name}) needs {option!r}.")
+            raise BadSetting(
+                f"Channel {name!r} ({found.name}) needs {option!r}; add it to its table."
+            )
     unknown = sorted(options.keys() - {*found.needs, *found.takes})
     if unknown:
-        raise BadSetting(f"Channel {name!r} ({found.name}) has an unknown entry {unknown[0]!r}.")
+        there = ", ".join([*found.needs, *found.takes])
+        raise BadSetting(
+            f"Channel {name!r} ({found.name}) has an unknown entry {unknown[0]!r}; "
+            f"there are {there}."
+        )
     return Target(name, found.name, options)
 
 
 def _option(name: str, entry: str, value: str, environment: Mapping[str, str]) -> tuple[str, str]:
     if entry.endswith("_env"):
         if value not in environment:
-            raise BadSetting(f"Channel {name!r}: the environment has no {value}.")
+            raise BadSetting(f"Channel {name!r}: the environment has no {value}; set it.")
         return entry.removesuffix("_env"), environment[value]
     if entry.endswith("_file"):
         try:

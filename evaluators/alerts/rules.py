@@ -147,7 +147,10 @@ def parse(table: Mapping[str, Any]) -> Rule:
         raise BadSetting("An alert rule needs a name of 1 to 100 printable characters.")
     for entry in table:
         if entry not in _FIELDS:
-            raise BadSetting(f"Alert rule {name!r} has an unknown entry {entry!r}.")
+            raise BadSetting(
+                f"Alert rule {name!r} has an unknown entry {entry!r}; "
+                f"there are {', '.join(sorted(_FIELDS))}."
+            )
     evaluator, rate = table.get("evaluator"), table.get("rate")
     _check_subject(name, evaluator, rate, table.get("over"))
     severity = str(table.get("severity", "warning"))

@@ -205,7 +205,11 @@ def test_conditions_of_the_file_are_asked_too_and_a_misspelt_one_is_said(
     ("arguments", "error", "said"),
     [
         (("refunds", "--trial", "v16"), WrongUse, "Nothing is asked"),
-        (("refunds", "--trial", "v17", *GROUNDED), NotFound, "no trial 'v17'"),
+        (
+            ("refunds", "--trial", "v17", *GROUNDED),
+            NotFound,
+            "no trial 'v17' of this dataset; the newest are 'v16'",
+        ),
         (("other", "--trial", "v16", *GROUNDED), NotFound, "no dataset 'other'"),
         (("refunds", "--trial", "v16", "--condition", "ground <= 5%"), WrongUse, "no evaluator"),
         (("refunds", "--trial", "v16", "--condition", "x"), WrongUse, "is no condition"),

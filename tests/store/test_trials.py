@@ -253,7 +253,7 @@ def test_what_a_suite_of_ones_own_ran_is_recorded_as_a_trial(engine: Engine) -> 
         ({}, "names no case"),
         ({"key": "x"}, "not in the version"),
         ({"key": "x", "trace_id": "y"}, "is not a trace id"),
-        ({"key": "x", "answer": 7}, "has the wrong type"),
+        ({"key": "x", "answer": 7}, "must be a text"),
         ({"key": "x", "anwser": "y"}, "'anwser' is unknown"),
     ],
 )

@@ -110,7 +110,10 @@ def named_runs(
     found = runs.load_many(connection, project.id, known, cohort_keys=project.cohort_keys)
     for trace in traces:
         if trace not in found:
-            raise WrongUse(f"There is no run {trace!r} in project {project.name}.")
+            raise WrongUse(
+                f"There is no run {trace!r} in project {project.name}; give the 32 hex digits of "
+                "its trace id, as its page and `waypost export` show them."
+            )
         yield found[trace]
 
 
@@ -176,9 +179,6 @@ def dataset_record(
         f"{made.results:,} of {plural(made.cases, 'case')} recorded, "
         f"{made.errors:,} ended in an error."
     )
-
-
-def _result(line: bytes | Exception) -> dict[str, Any]:
     click.echo(f"Next: {asking_the_gate(name, made.name, project)}")
 
 
@@ -186,6 +186,9 @@ def asking_the_gate(dataset: str, trial: str, project: str) -> str:
     """The command that decides on a trial."""
     words = ["waypost", "gate", dataset, "--trial", trial]
     return shlex.join([*words, "--project", project] if project != projects.DEFAULT else words)
+
+
+def _result(line: bytes | Exception) -> dict[str, Any]:
     """The result of a case in a line; Unreadable says what does not fit."""
     if isinstance(line, Exception):
         raise line
@@ -198,12 +201,13 @@ def asking_the_gate(dataset: str, trial: str, project: str) -> str:
         if entry not in _RESULT:
             raise Unreadable(f"{entry[:60]!r} is unknown; there are {', '.join(_RESULT)}.")
         if not isinstance(value, _RESULT[entry]):
-            raise Unreadable(f"{entry} = {str(value)[:60]!r} has the wrong type.")
+            wanted = "an object" if _RESULT[entry] is dict else "a text"
+            raise Unreadable(f"{entry} = {str(value)[:60]!r} must be {wanted}.")
     if not found.get("key"):
-        raise Unreadable("it names no case by its key.")
+        raise Unreadable("it names no case; give the key that `waypost dataset export` prints.")
     trace = found.setdefault("trace_id", None)
     if trace is not None and not _TRACE.fullmatch(str(trace)):
-        raise Unreadable(f"{str(trace)[:60]!r} is not a trace id.")
+        raise Unreadable(f"{str(trace)[:60]!r} is not a trace id, which has 32 hex digits.")
     return found
 
 

@@ -165,12 +165,14 @@ def unset_verb(
 def _parsed(values: tuple[str, ...]) -> Mapping[str, Any]:
     """KEY=VALUE pairs as a table; WrongUse for one that is none."""
     if not values:
-        raise WrongUse("Give KEY=VALUE, or --from FILE.")
+        raise WrongUse(
+            "Nothing is to be set; give KEY=VALUE, such as sampling=0.1, or --from FILE."
+        )
     found: dict[str, Any] = {}
     for pair in values:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise WrongUse(f"{pair!r} is not KEY=VALUE.")
+            raise WrongUse(f"{pair!r} is not KEY=VALUE; write it as in sampling=0.1.")
         found = dict(_merged(found, _one(key.strip(), text)))
     return found
 

@@ -97,7 +97,10 @@ def filter_of(
     end = until.replace(tzinfo=dt.UTC) if until else dt.datetime.now(dt.UTC)
     begin = since.replace(tzinfo=dt.UTC) if since else end - dt.timedelta(days=1)
     if begin >= end:
-        raise WrongUse(f"The period from {begin} to {end} is empty; give an earlier --since.")
+        raise WrongUse(
+            f"The period from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC is empty; give an "
+            "earlier --since."
+        )
     return Filter(
         begin, end, agent=agent, session=session, tool=tool, failed=True if failed else None
     )

@@ -167,10 +167,15 @@ def _cases(
         version = known.version if asked.number is None else asked.number
         held = datasets.cases(connection, place.id, known.id, version=version)
     if not held:
-        raise WrongUse(f"Version {version} of dataset {name!r} has no cases.")
+        raise WrongUse(
+            f"Version {version} of dataset {name!r} has no cases; `waypost dataset add` adds some."
+        )
     for key in keys:
         if sum(case.key.startswith(key) for case in held) != 1:
-            raise WrongUse(f"--case {key!r} is not the beginning of one key of dataset {name!r}.")
+            raise WrongUse(
+                f"--case {key!r} is not the beginning of one key of dataset {name!r}; "
+                "`waypost dataset export` prints the keys."
+            )
     chosen = [c for c in held if not keys or c.key.startswith(tuple(keys))]
 
     def recorded(key: str) -> Callable[[Connection], Trajectory]:

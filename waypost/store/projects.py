@@ -68,7 +68,7 @@ def create(connection: Connection, name: str, *, by: audit.Actor) -> Project:
         {"name": name},
     ).one_or_none()
     if row is None:
-        raise WrongUse(f"A project {name!r} exists already.")
+        raise WrongUse(f"A project {name!r} exists already; choose another name.")
     project = _project(row)
     audit.note(connection, project.id, by, "project.create", name, after={"name": name})
     return project

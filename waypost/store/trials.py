@@ -144,8 +144,21 @@ def named(connection: Connection, project_id: int, dataset_id: int, name: str) -
         _EVERY, {"project_id": project_id, "dataset_id": dataset_id, "name": name}
     ).one_or_none()
     if row is None:
-        raise NotFound(f"There is no trial {name!r} of this dataset.")
+        known = connection.execute(
+            _NEWEST, {"project_id": project_id, "dataset_id": dataset_id}
+        ).scalars()
+        there = ", ".join(repr(one) for one in known)
+        raise NotFound(
+            f"There is no trial {name!r} of this dataset; "
+            + (f"the newest are {there}." if there else "`waypost replay` makes one.")
+        )
     return _trial(row)
+
+
+_NEWEST = sa.text("""
+    select t.name from trial t join dataset d on d.id = t.dataset_id
+    where d.project_id = :project_id and d.id = :dataset_id
+    order by t.id desc limit 5""")
 
 
 _EVERY = sa.text("""
@@ -216,7 +229,10 @@ def record(  # noqa: PLR0913 - a result has this many parts
     ).scalar()
     if done is None:
         _must_run(connection, project_id, trial_id)
-        raise NotFound(f"Case {key!r} is not in the version of the dataset that is tried.")
+        raise NotFound(
+            f"Case {key!r} is not in the version of the dataset that is tried; "
+            "`waypost dataset export` prints the keys."
+        )
 
 
 _RECORD = sa.text("""
