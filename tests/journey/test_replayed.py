@@ -130,6 +130,7 @@ def test_a_candidate_that_mails_somebody_else_is_stopped_before_it_does(place: P
     assert done.returncode == 0, done.stderr
     assert "Answer: I did my best." in done.stdout
     assert "≠ new call: place send_email" in done.stdout
+    assert "The new run: http://127.0.0.1:8501/t/" in done.stdout
     assert not (place.folder / "sent").exists()
 
 

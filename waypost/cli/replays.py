@@ -25,6 +25,7 @@ from waypost.cli.options import (
     stored,
 )
 from waypost.errors import WaypostError, WrongUse
+from waypost.links import step_link
 from waypost.rates import plural
 from waypost.records import Trajectory
 from waypost.roles import Person, Role
@@ -143,7 +144,11 @@ def replay(
         if kept:
             with engine.begin() as connection:
                 trials.finish(connection, place.id, kept.id, by=_person())
-    return _tell(done, way, trial=kept, as_json=as_json)
+    code = _tell(done, way, trial=kept, as_json=as_json)
+    if asked.trace and done[0].trace_id and not as_json:
+        base = settings.public_url or f"http://{settings.host}:{settings.ui}"
+        click.echo(f"The new run: {step_link(base, done[0].trace_id, project=place.name)}")
+    return code
 
 
 def _place(engine: Engine, project: str) -> projects.Project:
