@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from evaluators.conditions import DIFFERENCES, ERRORS, EXPECTATION, Condition
 from evaluators.tried import Fate, Standing, Tried, standing
 from waypost.pairs import Pairs
-from waypost.rates import Rate, first_enough, plural
+from waypost.rates import Rate, first_enough, of_many, plural
 from waypost.records import Json
 from waypost.store.trials import Word
 
@@ -168,12 +168,14 @@ class _Tally:
 def _bounded(tally: _Tally) -> tuple[list[Word], list[str], int | None]:
     """Whether the fail rate keeps under its limit, in words, and how many cases are missing."""
     limit, measure = tally.condition.limit, tally.condition.measure
-    said = f"{_VERBS.get(measure, f'{measure} fails in')} {_counted(tally.rate)}"
+    said = f"no case has a verdict of {measure}"
+    if tally.rate.share is not None:
+        said = f"{_VERBS.get(measure, f'{measure} fails in')} {_counted(tally.rate)}"
     if limit is None:
         return [], [said], None
     allowed = f"{said}, {_allowed(limit)}"
     if not tally.n and not tally.missing:
-        return [Word.UNKNOWN], [f"{allowed}: no case was judged, is it switched on?"], None
+        return [Word.UNKNOWN], [f"{allowed}: is it switched on?"], None
     word = _word(tally, limit)
     if word is not Word.UNKNOWN:
         return [word], [allowed], None
@@ -325,10 +327,8 @@ _JUDGED = (Fate.FAILED, Fate.PASSED)
 
 
 def _counted(rate: Rate) -> str:
-    if rate.share is None:
-        return "0 of 0 cases"
     return (
-        f"{rate.k:,.0f} of {plural(rate.n, 'case')}, {_percent(rate.share)}"
+        f"{rate.k:,.0f} of {plural(rate.n, 'case')}, {_percent(rate.share or 0.0)}"
         f" (interval {_number(rate.low)}–{_percent(rate.high)})"
     )
 
@@ -349,7 +349,7 @@ def _difference(pairs: Pairs, confidence: float) -> str:
 
 
 def _left_out(missing: Mapping[str, int], apart: Mapping[str, int]) -> list[str]:
-    told = [f"{plural(n, 'case')} {why}" for why, n in missing.items()]
+    told = [f"{plural(n, 'case')} {of_many(n, why)}" for why, n in missing.items()]
     return told + [f"{n:,} {why}" for why, n in apart.items()]
 
 

@@ -134,7 +134,7 @@ def _expected(case: Tried) -> Standing:
     if any(texts is None for texts in wanted.values()):
         return Standing(Fate.MISSING, "has an expectation that cannot be read")
     if not any(wanted.values()):
-        return Standing(Fate.APART, "nothing expected")
+        return Standing(Fate.APART, "without an expectation")
     must, must_not, names = (wanted[name] or () for name in _READ)
     wrong, missing = [], []
     awaited = None if case.answer else _awaited(case)

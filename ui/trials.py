@@ -9,6 +9,7 @@ import streamlit as st
 from ui import data, go, place, words
 from ui.place import Place
 from ui.widgets import text
+from waypost.rates import of_many
 from waypost.records import Json
 from waypost.store.datasets import Case, Dataset
 from waypost.store.projects import DEFAULT
@@ -145,7 +146,9 @@ def _percent(share: float) -> str:
 
 
 def _counts(reasons: Any) -> str:
-    return words.one_line(", ".join(f"{n:,} {why}" for why, n in (reasons or {}).items()), 160)
+    return words.one_line(
+        ", ".join(f"{n:,} {of_many(n, why)}" for why, n in (reasons or {}).items()), 160
+    )
 
 
 # ---------------------------------------------------------------- failing cases

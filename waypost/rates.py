@@ -61,6 +61,17 @@ def plural(count: float, noun: str) -> str:
     return f"{count:,.0f} {noun}" + ("" if count == 1 else "s")
 
 
+def of_many(count: float, said: str) -> str:
+    """What is said of one, said of so many: 1 has not run, 2 have not run."""
+    for one, many in _ONE_AND_MANY.items():
+        if count != 1 and said.startswith(one):
+            return many + said.removeprefix(one)
+    return said
+
+
+_ONE_AND_MANY = {"has ": "have ", "is ": "are ", "its run ": "their runs "}
+
+
 def interval(
     k: float, n: float, *, confidence: float = CONFIDENCE, spread: float = 1.0
 ) -> tuple[float, float]:

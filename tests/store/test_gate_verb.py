@@ -171,7 +171,7 @@ def test_the_expectation_of_a_case_is_held_against_the_final_answer(engine: Engi
     wanted = ("--condition", "expectation fails <= 0%", "--wait", "0")
     done = ask(engine, "refunds", "--trial", "again", *wanted)
     assert "in 12 of 20 cases" in done.stdout
-    assert "20 nothing expected" in done.stdout
+    assert "20 without an expectation" in done.stdout
     assert "does not say 'Yes, if'" in done.stdout
     assert "The trial is not finished" in done.stdout
 

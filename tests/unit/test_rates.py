@@ -92,3 +92,17 @@ def test_clusters_that_fail_together_have_a_design_effect() -> None:
 def test_false_discovery_keeps_the_order_given() -> None:
     assert rates.false_discovery([]) == []
     assert rates.false_discovery([0.04, 0.01]) == pytest.approx([0.04, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("count", "said", "told"),
+    [
+        (1, "has not run", "has not run"),
+        (2, "has not run", "have not run"),
+        (2, "is not judged yet", "are not judged yet"),
+        (2, "its run did not arrive", "their runs did not arrive"),
+        (2, "could not be judged", "could not be judged"),
+    ],
+)
+def test_what_is_said_of_many_is_said_in_many(count: int, said: str, told: str) -> None:
+    assert rates.of_many(count, said) == told
