@@ -119,7 +119,7 @@ def _sentence(
     here: Place, wanted: Wanted, rows: Sequence[Summary], after: tuple[dt.datetime, str] | None
 ) -> None:
     failed = sum(row.fails > 0 for row in rows)
-    more = "the newest " if len(rows) == _PAGE and after is None else ""
+    more = "The newest " if len(rows) == _PAGE and after is None else ""
     older = "older " if after is not None else ""
     noun = words.plural(len(rows), f"{older}run")
     by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
