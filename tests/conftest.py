@@ -1,10 +1,13 @@
 """Fixtures that every kind of test may use."""
 
+import io
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -12,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from tests.postgres15 import Debian15
 from tests.receiver import receiver
+from waypost.cli import main
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
@@ -22,8 +26,14 @@ _NEEDS_STORE = {"servers", "postgres", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}
 
 
+# Folders whose tests start processes, wait for them and kill them. They begin first, or one of
+# them would be left at the end with the other processors idle.
+_LONG = ("collector", "journey")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for says what it needs; `scripts/test quick` goes by that."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if names & _NEEDS_STORE:
@@ -103,16 +113,22 @@ def any_engine(request: pytest.FixtureRequest, servers: dict[str, str]) -> Itera
         made.dispose()
 
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
 def run_waypost(
     *arguments: str, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`waypost …` as a process of its own."""
-    python = ROOT / ".venv" / "bin" / "python"
-    return subprocess.run(
-        [str(python), "-m", "waypost", *arguments],
-        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
-        env={**os.environ, **(env or {})},
-    )  # fmt: skip
+    """`waypost …` in this process: to start Python for each verb takes longer than most verbs.
+
+    `tests/journey` runs it as a process of its own.
+    """
+    said, complained, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.dict(os.environ, env or {}),
+        patch.object(sys, "argv", ["waypost", *arguments]),
+        redirect_stdout(said),
+        redirect_stderr(complained),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())

@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
-from tests.conftest import ROOT
 from tests.journey.conftest import FLAGS, chromium
 from tests.journey.test_up import Up
+from tests.shared import ROOT
 from waypost.store import jobs, rates, traces
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect

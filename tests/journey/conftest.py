@@ -21,8 +21,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy.engine import Engine
 
 from tests import seed
-from tests.conftest import ROOT, clone
+from tests.conftest import clone
 from tests.factories import NOW_NS, SECOND, make_run, trace_id
+from tests.shared import ROOT
 from waypost.assembly import assemble
 from waypost.records import Reading, Score
 from waypost.roles import Role

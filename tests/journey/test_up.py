@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.conftest import run_waypost
 from tests.shared import ROOT
 from waypost.store.embedded import EmbeddedPostgres
 
@@ -160,14 +162,15 @@ def test_doctor_says_how_to_mend_what_is_down(tmp_path: Path) -> None:
 def test_keys_and_projects_are_managed_from_the_command_line(data: Path) -> None:
     with EmbeddedPostgres(data, buffers_mb=32):
         assert waypost(data, "migrate").returncode == 0
-        assert waypost(data, "project", "create", "claims").returncode == 0
-        made = waypost(data, "key", "create", "--project", "claims", "--scope", "read")
+        say = partial(run_waypost, env={"WAYPOST_DATA": str(data)})
+        assert say("project", "create", "claims").returncode == 0
+        made = say("key", "create", "--project", "claims", "--scope", "read")
         assert made.stdout.startswith("wp_")
-        (known,) = json.loads(waypost(data, "key", "list", "--project", "claims", "--json").stdout)
+        (known,) = json.loads(say("key", "list", "--project", "claims", "--json").stdout)
         assert known["scopes"] == ["read"]
         revoke = ("key", "revoke", "--project", "claims", str(known["id"]))
-        assert waypost(data, *revoke).returncode == 0
-        assert "ended" in waypost(data, "key", "list", "--project", "claims").stdout
-        wrong = waypost(data, "key", "revoke", "--project", "default", str(known["id"]))
+        assert say(*revoke).returncode == 0
+        assert "ended" in say("key", "list", "--project", "claims").stdout
+        wrong = say("key", "revoke", "--project", "default", str(known["id"]))
         assert (wrong.returncode, "has no key" in wrong.stderr) == (1, True)
-        assert waypost(data, "retain", "--days", "7").stdout.startswith("Project default keeps 7")
+        assert say("retain", "--days", "7").stdout.startswith("Project default keeps 7")

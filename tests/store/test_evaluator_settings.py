@@ -182,7 +182,6 @@ def test_rest_tells_health_and_agreement(engine: Engine) -> None:
         assert client.get("/evaluators/agreement", params=asked).json() == []
 
 
-@pytest.mark.slow
 def test_the_verbs_set_show_and_unset(engine: Engine, database: str) -> None:
     at = {"WAYPOST_DATABASE_URL": database}
     done = run_waypost(

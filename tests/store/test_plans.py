@@ -12,7 +12,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from tests.conftest import clone
 from waypost.store import baselines, jobs, people, reach, reviews, runs, spans, traces, verdicts
+from waypost.store.engine import connect
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 
@@ -20,9 +22,25 @@ DAYS = [dt.date(2026, 11, 1) + dt.timedelta(days=n) for n in range(20)]
 TRACE = "0" * 31 + "1"
 
 
-@pytest.fixture
-def filled(engine: Engine) -> Iterator[Connection]:
+@pytest.fixture(scope="module")
+def twenty_days(servers: dict[str, str]) -> Iterator[Engine]:
     """Twenty days, the statistics of a few thousand rows in each."""
+    for url in clone(servers["18"]):
+        engine = connect(url)
+        fill(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def filled(twenty_days: Engine) -> Iterator[Connection]:
+    """A look at them that leaves nothing behind."""
+    with twenty_days.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def fill(engine: Engine) -> None:
     ensure_days(engine, DAYS)
     with engine.begin() as connection:
         connection.execute(
@@ -58,7 +76,6 @@ def filled(engine: Engine) -> Iterator[Connection]:
                 select 1, 1, md5(g::text)::uuid, '2026-11-01' from generate_series(1, 5000) g""")
         )
         connection.execute(sa.text("analyze"))
-        yield connection
 
 
 def plan(connection: Connection, query: Any, values: dict[str, Any]) -> str:
