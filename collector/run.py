@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import uvloop
 
-from collector import api, grpc, tls
+from collector import grpc, tls
 from collector.buffer import Intake
 from collector.door import Door
 from collector.health import Health
@@ -16,6 +16,7 @@ from collector.listener import Listener, bind, make_listener
 from collector.metrics import Metrics
 from collector.rates import Rates
 from collector.receiver import Receiver
+from collector.rest import Rest
 from collector.server import application
 from collector.spool import Spool
 from waypost.settings import Settings
@@ -91,7 +92,7 @@ class Collector:
             self._receiver,
             self._health,
             cors=origins,
-            rest=api.app(self._rest, self._receiver.door, plugins=settings.plugins),
+            rest=Rest(self._rest, self._receiver.door, plugins=settings.plugins),
             rates=Rates(self._rest),
         )
         listener = make_listener(app, settings.host, settings.otlp_http)

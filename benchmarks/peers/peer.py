@@ -52,7 +52,7 @@ class Peer(ABC):
 
     @abstractmethod
     def asks(self, trace_id: str) -> Mapping[str, urllib.request.Request]:
-        """Requests by what they answer: `list`, `filter` by session, `open` one run."""
+        """Requests by what they answer: `list`, `filter` by what all have, `open` one run."""
 
     @property
     def url(self) -> str:

@@ -1,6 +1,5 @@
 """Waypost on its embedded Postgres, as `waypost up` starts it."""
 
-import hashlib
 import subprocess
 import sys
 import urllib.request
@@ -49,9 +48,8 @@ class Waypost(Peer):
         key = subprocess.check_output(
             [*verb, "--data", str(self.folder / "data")], stderr=subprocess.DEVNULL, text=True
         ).strip()
-        name = hashlib.sha256(b"open-0").hexdigest()[:8]
         paths = {
-            "list": "?most=100", "filter": f"?most=100&session=s-{name}",
+            "list": "?most=100", "filter": "?most=100&tool=search_policy",
             "open": f"/{trace_id}/steps?most=200",
         }  # fmt: skip
         return {

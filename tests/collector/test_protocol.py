@@ -5,8 +5,11 @@ import json
 import random
 import re
 import socket
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +276,18 @@ def test_a_slow_header_is_cut_off_and_disturbs_nobody(server: Running, tmp_path:
     assert slow[0].recv(1) == b""
     for connection in slow:
         connection.close()
+
+
+def test_rest_is_put_together_once_though_many_ask_first(server: Running) -> None:
+    def ask(_: int) -> int:
+        return httpx.get(server.address + "/api/v1/openapi.json", timeout=60).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {200}
+    assert server.post(batch(next(numbers), 1)).status_code == 200
+
+
+def test_a_collector_starts_without_what_only_rest_needs() -> None:
+    code = "import sys, collector.run; print({'fastapi', 'numpy'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
