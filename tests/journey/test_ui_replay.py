@@ -71,7 +71,7 @@ def test_find_goes_through_the_steps_that_hold_a_text(page: Page, site: Site) ->
     page.keyboard.press("/")
     page.keyboard.type('"A-77"')
     wait_step(page, "156 / 1000")
-    assert replay(page, "root.querySelector('.hits').textContent") == "1 steps"
+    assert replay(page, "root.querySelector('.hits').textContent") == "1 step"
 
 
 def test_play_goes_on_by_itself_and_space_stops_it(page: Page, site: Site) -> None:
