@@ -1,6 +1,5 @@
 """The trials of a dataset: what the gate said last, by which rates, and the cases that failed."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from ui.widgets import text
 from waypost.rates import of_many
 from waypost.records import Json
 from waypost.store.datasets import Case, Dataset
-from waypost.store.projects import DEFAULT
+from waypost.store.projects import command
 from waypost.store.trials import Decision, Result, Trial, Word
 
 _MARKS: Mapping[str, str] = {Word.YES: "✓ yes", Word.NO: "✕ no", Word.UNKNOWN: "? cannot know"}
@@ -31,7 +30,7 @@ def draw(here: Place, dataset: Dataset) -> None:
     if decision is None:
         text.mute(f"The gate was not asked about {chosen.name} yet. Ask it:", key="undecided")
         asked = ["gate", dataset.name, "--trial", chosen.name, "--condition", _EXAMPLE]
-        text.code(_command(here, *asked))
+        text.code(command(here.project.name, *asked))
         return
     text.answer(
         decision.sentence, tone=_TONES[decision.word], key="gate",
@@ -53,14 +52,8 @@ def _untried(here: Place, dataset: Dataset) -> None:
         "No trial yet. Try your changed agent on these cases, with the recorded answers of its "
         "tools:", key="untried",
     )  # fmt: skip
-    text.code(_command(here, "replay", dataset.name, "--agent", "MODULE:NAME", "--trial", "v16"))
-
-
-def _command(here: Place, *words_of: str) -> str:
-    project = here.project.name
-    return shlex.join(
-        ["waypost", *words_of, *(["--project", project] if project != DEFAULT else [])]
-    )
+    asked = ["replay", dataset.name, "--agent", "MODULE:NAME", "--trial", "v16"]
+    text.code(command(here.project.name, *asked))
 
 
 _ANSWER = 200

@@ -79,13 +79,17 @@ def fill(engine: Engine) -> None:
 
 
 def plan(connection: Connection, query: Any, values: dict[str, Any]) -> str:
+    return json.dumps(explained(connection, query, values, "costs off"))
+
+
+def explained(connection: Connection, query: Any, values: dict[str, Any], options: str) -> Any:
     text = str(query.compile(dialect=connection.dialect)) if not isinstance(query, str) else query
     raw = connection.connection.driver_connection
     assert raw is not None
     with raw.cursor() as cursor:
-        cursor.execute("explain (format json, costs off) " + text, values)
+        cursor.execute(f"explain (format json, {options}) {text}", values)
         found = cursor.fetchone()
-    return json.dumps(found[0])
+    return found[0]
 
 
 def seq_scans(text: str) -> int:
@@ -214,10 +218,5 @@ def test_a_run_is_found_by_key_though_its_day_has_no_statistics_yet(engine: Engi
 
 def blocks(connection: Connection, values: dict[str, Any]) -> int:
     """How many blocks Postgres looks at to find the runs of these traces."""
-    text = str(runs._BY_RUN.compile(dialect=connection.dialect))
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    with raw.cursor() as cursor:
-        cursor.execute("explain (analyze, buffers, format json) " + text, values)
-        found = cursor.fetchone()
-    return int(found[0][0]["Plan"]["Shared Hit Blocks"])
+    found = explained(connection, runs._BY_RUN, values, "analyze, buffers")
+    return int(found[0]["Plan"]["Shared Hit Blocks"])

@@ -1,7 +1,6 @@
 """Runs out of the store: as a dataset of cases, or as JSON lines."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -184,8 +183,7 @@ def dataset_record(
 
 def asking_the_gate(dataset: str, trial: str, project: str) -> str:
     """The command that decides on a trial."""
-    words = ["waypost", "gate", dataset, "--trial", trial]
-    return shlex.join([*words, "--project", project] if project != projects.DEFAULT else words)
+    return projects.command(project, "gate", dataset, "--trial", trial)
 
 
 def _result(line: bytes | Exception) -> dict[str, Any]:

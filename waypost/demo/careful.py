@@ -3,24 +3,21 @@
 waypost replay DATASET --agent waypost.demo.careful:agent --trial careful
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams
+from langchain_core.language_models import LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from waypost.demo.agent import make_office
 from waypost.demo.clock import Clock
 from waypost.demo.knowledge import TOPICS, shared
+from waypost.demo.model import ToolModel
 
 
-class CarefulModel(BaseChatModel):
+class CarefulModel(ToolModel):
     """Looks the question up, then says what the first page says."""
 
     @property
@@ -29,11 +26,6 @@ class CarefulModel(BaseChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         return LangSmithParams(ls_provider="demo", ls_model_name="careful", ls_model_type="chat")
-
-    def bind_tools(
-        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
-    ) -> Runnable[Any, AIMessage]:
-        return self.bind(tools=[convert_to_openai_tool(t) for t in tools], **kwargs)
 
     def _generate(
         self,

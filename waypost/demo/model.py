@@ -32,7 +32,16 @@ class Script:
         return self._turns.pop(0) if self._turns else AIMessage("I am sorry, I cannot go on.")
 
 
-class ScriptedModel(BaseChatModel):
+class ToolModel(BaseChatModel):
+    """Is told of its tools as a real chat model is."""
+
+    def bind_tools(
+        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
+    ) -> Runnable[Any, AIMessage]:
+        return self.bind(tools=[convert_to_openai_tool(t) for t in tools], **kwargs)
+
+
+class ScriptedModel(ToolModel):
     """Speaks one script; everything else about it is a real LangChain chat model."""
 
     model: str
@@ -50,11 +59,6 @@ class ScriptedModel(BaseChatModel):
             ls_model_type="chat",
             ls_temperature=0.2,
         )
-
-    def bind_tools(
-        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
-    ) -> Runnable[Any, AIMessage]:
-        return self.bind(tools=[convert_to_openai_tool(t) for t in tools], **kwargs)
 
     def _generate(
         self,

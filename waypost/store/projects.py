@@ -1,5 +1,6 @@
 """Projects: who shares keys, cohort keys, keep-time and masking."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ class Project:
     masking: str
     keep_days: int
     cohort_keys: tuple[str, ...]
+
+
+def command(project: str, *words: str) -> str:
+    """The `waypost` command that does this for the project, to be pasted."""
+    return shlex.join(["waypost", *words, *(["--project", project] if project != DEFAULT else [])])
 
 
 def every(connection: Connection) -> list[Project]:
