@@ -20,7 +20,7 @@ from statistics import median
 
 import sqlalchemy as sa
 import streamlit as st
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from benchmarks.ui.fill import BULK_STEPS, fill, put_bulk_run
@@ -113,7 +113,7 @@ def _look(database: str, trace: str, bulk: str) -> dict[str, float]:
         whole = f"{BULK_STEPS // 2} / {BULK_STEPS}"
         seen["open a 100,000-span run"] = _median(lambda: _open(page, url, bulk, whole))
         with _empty() as (nothing, says):
-            seen[FLOOR] = _median(lambda: _nothing(page, nothing, says))
+            seen[FLOOR] = _median(lambda: _loaded(page, nothing, page.get_by_text(says)))
         browser.close()
     return seen
 
@@ -141,16 +141,6 @@ def _empty() -> Iterator[tuple[str, str]]:
             process.wait()
 
 
-def _nothing(page: Page, url: str, says: str) -> float:
-    page.goto("about:blank")
-
-    def load() -> None:
-        page.goto(url, wait_until="commit")
-        page.get_by_text(says).wait_for()
-
-    return _timed(load)
-
-
 def _median(action: Callable[[], float], times: int = 5) -> float:
     return median(action() for _ in range(times))
 
@@ -161,14 +151,19 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _home(page: Page, url: str) -> float:
+def _loaded(page: Page, address: str, seen: Locator) -> float:
+    """Seconds of a fresh page until something is on it."""
     page.goto("about:blank")
 
     def load() -> None:
-        page.goto(url, wait_until="commit")
-        page.locator(GRID).first.wait_for()
+        page.goto(address, wait_until="commit")
+        seen.wait_for()
 
     return _timed(load)
+
+
+def _home(page: Page, url: str) -> float:
+    return _loaded(page, url, page.locator(GRID).first)
 
 
 def _window(page: Page) -> float:
@@ -190,13 +185,7 @@ def _cell(page: Page, url: str) -> float:
 
 
 def _list(page: Page, url: str) -> float:
-    page.goto("about:blank")
-
-    def load() -> None:
-        page.goto(f"{url}/traces", wait_until="commit")
-        page.locator("tr[data-row]").first.wait_for()
-
-    return _timed(load)
+    return _loaded(page, f"{url}/traces", page.locator("tr[data-row]").first)
 
 
 def _open(page: Page, url: str, trace: str, place: str = "500 / 1000") -> float:
