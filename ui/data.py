@@ -10,17 +10,17 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from ui import sentences
+from ui import asked, sentences
 from ui.guard import COOKIE, HOURS, Sessions
+from ui.logins import LOCAL, sessions_of
 from ui.opened import settings, store
 from ui.place import Place
 from ui.runs import Opened
-from ui.serve import sessions_of
 from ui.users import by_oidc, read_users
 from waypost import previews
 from waypost.errors import NotAllowed, StoreAway
 from waypost.records import Trajectory
-from waypost.roles import Person, Role
+from waypost.roles import Person
 from waypost.settings import Settings
 from waypost.store import (
     alerts,
@@ -73,7 +73,7 @@ def kept(read: Callable[P, T]) -> Callable[P, T]:
             value: T = cached(*args, **kwargs)
         except StoreAway:
             known = last.get(key)
-            if known is None:
+            if known is None or asked.is_before():  # where nothing could say how old it is
                 raise
             st.session_state[STALE] = min(known[0], st.session_state.get(STALE, known[0]))
             return known[1]  # type: ignore[return-value]  # put below with the same key
@@ -99,7 +99,7 @@ def person() -> Person:
     """Who looks at this page, with the role they have at this moment; NotAllowed when nobody."""
     current = settings()
     if current.users is None:
-        return Person("local", Role.ADMIN)
+        return LOCAL
     if not _has_passwords(current):
         return _by_provider(current)
     found = _by_cookie(current)

@@ -5,8 +5,10 @@ and only then connects; and it asks for a part of itself when the first element 
 arrives, and for that part's own parts after it. The reader would wait for each.
 """
 
+import asyncio
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -24,14 +26,43 @@ _IMPORT: Final = re.compile(r"""(?:from|import)["'`]\./([\w.-]+\.js)["'`]""")
 _KNOWN: Final = b"""<script>window.__streamlit = {
   BACKEND_BASE_URL: new URL(".", location.href).href,
   HOST_CONFIG: {allowedOrigins: [location.origin], useExternalAuthToken: false},
+}
+document.cookie = "waypost_zone=" +
+  encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
+  "; path=/; max-age=31536000; samesite=lax"
+</script>"""
+_BODY: Final = b"<body>"
+_HEAVY: Final = re.compile(
+    rb'<link rel="(?:stylesheet|modulepreload)"[^>]*>|<script type="module"[^>]*></script>'
+)
+_FONT: Final = re.compile(rb'href="([^"]+/SourceSans[^"]+)"')
+# Held back until the answer is painted; a page in the background is never painted.
+_LATER: Final = b"""<template id="waypost-heavy">%b</template><script>{
+  const go = () => {
+    const held = document.getElementById("waypost-heavy");
+    if (held) { document.head.append(held.content); held.remove(); }
+  };
+  requestAnimationFrame(() => setTimeout(go));
+  setTimeout(go, 500);
 }</script>"""
+# What the answer asks of Postgres the page would ask again: it finds it kept a moment later.
+_LONGEST: Final = 2.0
+log = logging.getLogger("waypost.ui")
+_CONDITIONS: Final = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
 
 
 class Early:
     """Wraps the app: every page says where its server is and names the parts it will ask for."""
 
-    def __init__(self, app: ASGIApp, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        first: Callable[[Scope], bytes] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._app = app
+        self._first = first
         found = late_parts(folder or Path(get_static_dir()))
         links = "".join(f'<link rel="modulepreload" href="./static/js/{name}">' for name in found)
         self._links = links.encode()
@@ -40,12 +71,12 @@ class Early:
         # At the login nobody may read the parts yet.
         is_ours = scope["type"] == "http" and scope["path"] != "/login"
         if is_ours and "text/html" in Headers(scope=scope).get("accept", ""):
-            plain = [h for h in scope["headers"] if h[0] != b"accept-encoding"]
-            await self._app({**scope, "headers": plain}, receive, self._sender(send))
+            whole = [h for h in scope["headers"] if h[0] not in _CONDITIONS]
+            await self._app({**scope, "headers": whole}, receive, self._sender(scope, send))
         else:
             await self._app(scope, receive, send)
 
-    def _sender(self, send: Send) -> Send:
+    def _sender(self, scope: Scope, send: Send) -> Send:
         start: Message | None = None
         body = b""
 
@@ -58,17 +89,48 @@ class Early:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body", False):
-                    page = self._page(body)
-                    if body:  # none for HEAD
-                        MutableHeaders(scope=start)["content-length"] = str(len(page))
-                    await send(start)
-                    await send({**message, "body": page})
+                    await self._send_page(scope, send, start, body)
 
         return sent
 
-    def _page(self, body: bytes) -> bytes:
+    async def _send_page(self, scope: Scope, send: Send, start: Message, body: bytes) -> None:
+        """The head at once, so that the browser fetches what it names; then the answer."""
+        headers = MutableHeaders(scope=start)
+        for name in ("content-length", "etag", "last-modified"):
+            del headers[name]
+        headers["cache-control"] = "no-store"
+        await send(start)
         page = body.replace(b"<head>", b"<head>" + _KNOWN, 1)
-        return page.replace(b"</head>", self._links + b"</head>", 1)
+        page = page.replace(b"</head>", self._links + b"</head>", 1)
+        head, mark, rest = page.partition(_BODY)
+        if mark and self._first is not None:
+            # A browser paints nothing before these are there, and works on them for long.
+            heavy = b"".join(_HEAVY.findall(head))
+            head = _HEAVY.sub(b"", head) + mark + _style(head)
+            await send({"type": "http.response.body", "body": head, "more_body": True})
+            first = await _in_time(self._first, scope)
+            head, mark = first, _LATER % heavy if first else heavy
+        await send({"type": "http.response.body", "body": head + mark + rest})
+
+
+def _style(head: bytes) -> bytes:
+    """The size and the letters that Streamlit's own sheets will give the page."""
+    font = _FONT.search(head)
+    face = b"" if font is None else (
+        b'@font-face { font-family: "Source Sans"; font-weight: 100 900; src: url('
+        + font[1] + b") }"
+    )  # fmt: skip
+    return b"<style>html { font-size: 15px }" + face + b"</style>"
+
+
+async def _in_time(first: Callable[[Scope], bytes], scope: Scope) -> bytes:
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(first, scope), _LONGEST)
+    except TimeoutError:
+        return b""
+    except Exception:  # the page draws itself, and says what is wrong where the reader sees it
+        log.exception("A page was not painted early")
+        return b""
 
 
 def _is_page(message: Message) -> bool:

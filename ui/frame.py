@@ -1,6 +1,7 @@
 """What stands around every screen: the menu, the project, the window, and what went wrong."""
 
 import time
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
@@ -37,36 +38,57 @@ def reader() -> Person:
     return found
 
 
-def draw_controls(screen: Screen) -> None:
-    """The line under the menu: the screen's question, and what every screen is asked about."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing every screen is asked about: what may be chosen, and what is."""
+
+    name: str
+    options: list[str]
+    chosen: str
+    title: str
+    nothing: str | None = None
+
+
+def place_and_choices() -> tuple[Place, list[Choice]]:
+    """Where the address says the reader is, and what else they may choose there."""
     known = data.all_projects()
     project = _project(known)
     environments = data.environments(project.id)
     environment = place.get("env") or None
-    win, until = place.window_name(), place.until()
-    st.session_state[PLACE] = Place(project, win, environment, until)
+    choices = []
+    if len(known) > 1:
+        choices.append(Choice("project", [p.name for p in known], project.name, "Project"))
+    if len(environments) > 1 or environment is not None:
+        options = [_ALL, *environments]
+        if environment is not None and environment not in options:
+            options.append(environment)
+        choices.append(Choice("env", options, environment or _ALL, "Environment", _ALL))
+    return Place(project, place.window_name(), environment, place.until()), choices
+
+
+def draw_controls(screen: Screen) -> None:
+    """The line under the menu: the screen's question, and what every screen is asked about."""
+    found, choices = place_and_choices()
+    st.session_state[PLACE] = found
     if screen.bare:
         st.html(f'<h1 class="wp-hidden">{escape(screen.title)}</h1>')
         return
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="frame_title", width="stretch", gap=None):
             st.html(f"<h1>{escape(screen.title)}</h1><p>{escape(screen.question)}</p>")
-        if len(known) > 1:
-            _choose("project", [p.name for p in known], project.name, "Project")
-        if len(environments) > 1 or environment is not None:
-            options = [_ALL, *environments]
-            if environment is not None and environment not in options:
-                options.append(environment)
-            _choose("env", options, environment or _ALL, "Environment", nothing=_ALL)
+        for choice in choices:
+            _choose(choice)
         if (
             screen.windowed
-            and until is not None
-            and st.button("✕ " + words.clock(until), help="The window ends here; click for now.")
+            and found.until is not None
+            and st.button(
+                "✕ " + words.clock(found.until), help="The window ends here; click for now."
+            )
         ):
             place.put(until=None)
             st.rerun()
         if screen.windowed:
-            _windows(win)
+            _windows(found.win)
 
 
 def _project(known: list[Project]) -> Project:
@@ -75,19 +97,17 @@ def _project(known: list[Project]) -> Project:
     return named.get(wanted) or named.get(DEFAULT) or known[0]
 
 
-def _choose(
-    name: str, options: list[str], chosen: str, title: str, *, nothing: str | None = None
-) -> None:
-    key = f"frame_choice_{name}"
-    st.session_state[key] = chosen
+def _choose(choice: Choice) -> None:
+    key = f"frame_choice_{choice.name}"
+    st.session_state[key] = choice.chosen
 
     def changed() -> None:
         value = st.session_state[key]
-        place.put(**{name: None if value == nothing else value})
+        place.put(**{choice.name: None if value == choice.nothing else value})
 
     st.selectbox(
-        title, options, key=key, on_change=changed, format_func=words.label, width=170,
-        label_visibility="collapsed",
+        choice.title, choice.options, key=key, on_change=changed, format_func=words.label,
+        width=170, label_visibility="collapsed",
     )  # fmt: skip
 
 

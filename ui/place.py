@@ -1,12 +1,13 @@
 """Where the reader is: project, window, environment and filters, as the address says."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
 
+from ui import asked
 from waypost.links import VALUE, WINDOWS
 from waypost.store.projects import Project
 from waypost.store.rates import Window
@@ -49,13 +50,20 @@ class Place:
 
 def get(name: str, default: str = "") -> str:
     """One value of the address."""
-    return str(st.query_params.get(name, default))
+    return str(asked.query().get(name, default))
 
 
 def number(name: str, digits: int = 9) -> int | None:
     """A whole number of the address; None when there is none or it is something else."""
     text = get(name)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
+def one_of(name: str, options: Iterable[str]) -> str:
+    """A value of the address that must be one of these; the first of them when it is not."""
+    known = list(options)
+    given = get(name)
+    return given if given in known else known[0]
 
 
 def put(**values: str | None) -> None:
@@ -81,7 +89,7 @@ def until() -> dt.datetime | None:
 def chosen_values() -> dict[str, str | None]:
     """The cohort values of the address; an empty text means that a key is not set."""
     found: dict[str, str | None] = {}
-    for name in st.query_params:
+    for name in asked.query():
         if name.startswith(VALUE):
             found[name.removeprefix(VALUE)] = get(name) or None
     return found
@@ -98,7 +106,7 @@ def along(more: Mapping[str, str | None]) -> dict[str, str]:
     Filters travel too, though the other screen may not read them: Streamlit writes the new query
     into the page that is left before it goes, so Back finds only what was taken along.
     """
-    kept = {name: get(name) for name in st.query_params if name not in _OF_ONE_SCREEN}
+    kept = {name: get(name) for name in asked.query() if name not in _OF_ONE_SCREEN}
     return {k: v for k, v in {**kept, **more}.items() if v or (v == "" and k.startswith(VALUE))}
 
 

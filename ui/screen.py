@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+from ui.blocks import Block
+from ui.place import Place
 from waypost.plugins import discover
 
 PACKAGE: Final = "ui.screens"
 GROUP: Final = "waypost.screens"
+First: TypeAlias = Callable[[Place], "list[Block] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Screen:
     hidden: bool = False
     bare: bool = False
     windowed: bool = True
+    first: First | None = None
 
 
 def screen(
@@ -32,15 +36,19 @@ def screen(
     hidden: bool = False,
     bare: bool = False,
     windowed: bool = True,
+    first: First | None = None,
 ) -> Callable[[Callable[[], None]], Screen]:
     """Marks the function that draws a screen; its docstring is the question the screen answers.
 
     A bare screen says by itself what it shows; one that is not windowed is about no time.
+    `first` is what can be painted of it before Streamlit is there; None when nothing can.
     """
 
     def mark(draw: Callable[[], None]) -> Screen:
         question = (draw.__doc__ or "").strip()
-        return Screen(title, question, path or title.lower(), order, draw, hidden, bare, windowed)
+        return Screen(
+            title, question, path or title.lower(), order, draw, hidden, bare, windowed, first
+        )
 
     return mark
 

@@ -15,13 +15,13 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from ui.early import Early
-from ui.guard import Door, Sessions
-from ui.provider import Onward, check_file, is_provider_s
+from ui.first import Firsts
+from ui.guard import COOKIE, Door, Sessions
+from ui.logins import LOCAL, is_secure, sessions_of
+from ui.provider import Onward
 from ui.routes import StepRoutes, plain_routes
 from ui.runs import Runs
 from ui.signin import SignIn
-from ui.users import read_users
-from waypost.errors import BadSetting
 from waypost.rates import Rate, change
 from waypost.settings import Settings
 
@@ -38,12 +38,12 @@ def build(settings: Settings, *, secret: bytes, runs: Callable[[], Runs]) -> App
         Middleware(
             Door, hosts=hosts(settings), addresses=not settings.on_loopback, sessions=sessions
         ),
-        Middleware(Early),
+        Middleware(Early, first=first_of(settings, sessions)),
     ]
     if sessions is not None:
         routes += SignIn(sessions).routes()
     elif settings.users is not None:
-        middleware.append(Middleware(Onward, secure=_is_secure(settings)))
+        middleware.append(Middleware(Onward, secure=is_secure(settings)))
     return App(
         SCRIPT,
         routes=routes,
@@ -53,25 +53,11 @@ def build(settings: Settings, *, secret: bytes, runs: Callable[[], Runs]) -> App
     )
 
 
-def sessions_of(settings: Settings, secret: bytes) -> Sessions | None:
-    """The sessions of the password login; None when there is none, or OIDC has its own."""
-    if settings.users is None:
-        if settings.on_loopback:
-            return None
-        raise BadSetting(
-            f"The dashboard would be open to everyone on {settings.host}. Set WAYPOST_USERS to a "
-            "file of users (`python -m ui.users FILE NAME ROLE` writes one), or stay on 127.0.0.1."
-        )
-    if is_provider_s(read_users(settings.users)):
-        check_file(settings.oidc)
-        return None
-    return Sessions(secret, settings.users, secure=_is_secure(settings))
-
-
-def _is_secure(settings: Settings) -> bool:
-    """Whether browsers come over TLS, so that cookies must not go without it."""
-    public = settings.public_url or ""
-    return public.startswith("https://") or not (settings.on_loopback or public)
+def first_of(settings: Settings, sessions: Sessions | None) -> Firsts | None:
+    """What paints pages early; with OIDC only Streamlit knows who looks, so nothing may."""
+    if sessions is not None:
+        return Firsts(lambda request: sessions.person(request.cookies.get(COOKIE)))
+    return Firsts(lambda _: LOCAL) if settings.users is None else None
 
 
 def hosts(settings: Settings) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Colours and sizes of the pages, light and dark, each pair checked for contrast."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -49,3 +50,19 @@ THEME: Final[Mapping[str, object]] = {
     **{f"theme.light.{name}": value for name, value in _LIGHT.items()},
     **{f"theme.dark.{name}": value for name, value in _DARK.items()},
 }
+
+
+def variables() -> str:
+    """The colours and fonts of both themes as Streamlit names them to a component."""
+    return (
+        ':host { --st-font: "Source Sans", sans-serif; --st-code-font: "Source Code Pro", '
+        f"monospace; {_named(_LIGHT)} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :host {{ {_named(_DARK)} }} }}\n"
+    )
+
+
+def _named(colours: Mapping[str, object]) -> str:
+    return " ".join(
+        f"--st-{re.sub('[A-Z]', lambda m: '-' + m[0].lower(), name)}: {value};"
+        for name, value in colours.items()
+    )

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from math import floor, log10
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import streamlit as st
-
+from ui import asked
 from waypost import rates
 from waypost.rates import Rate, percent
 
@@ -85,7 +84,7 @@ def ago(at: dt.datetime, now: dt.datetime | None = None) -> str:
 
 def zone() -> dt.tzinfo:
     """The reader's time zone, as the browser says."""
-    name = st.context.timezone
+    name = asked.zone()
     try:
         return ZoneInfo(name) if isinstance(name, str) and name else dt.UTC
     except (ZoneInfoNotFoundError, ValueError):

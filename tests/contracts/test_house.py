@@ -26,6 +26,7 @@ CATCHERS = {
     "collector/buffer.py",
     "waypost/cli/__init__.py",
     "waypost/cli/candidates.py",
+    "ui/early.py",
 }
 WITHOUT_PROJECT = {
     "a worker serves all projects, and shares fairly between them": (

@@ -13,6 +13,7 @@ export default function draw({ data, parentElement, setTriggerValue }) {
     grids.set(parentElement, grid);
   }
   grid.update(data, setTriggerValue);
+  window.waypostFirst?.leave();
 }
 
 class Grid {

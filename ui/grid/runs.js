@@ -9,6 +9,7 @@ export default function draw({ data, parentElement, setTriggerValue }) {
     lists.set(parentElement, list);
   }
   list.update(data, setTriggerValue);
+  window.waypostFirst?.leave();
 }
 
 /** One mark a step, the failed ones in their colour. */

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from ui import data, frame, go, place, words
+from ui import blocks, data, frame, go, place, words
+from ui.blocks import Block
 from ui.data import Listed, Wanted
 from ui.export import as_csv, as_json
 from ui.place import Place
@@ -34,11 +35,36 @@ _KINDS = {
     "cost": ("number spare", ""),
     "trace": ("faint spare", "The beginning of its id"),
 }
+_CHOICES = {
+    "verdict": {"": "any", "fail": "✕ failed", "pass": "✓ passed"},
+    "status": {"": "any", "ok": "ok", "error": "error", "running": "running"},
+}
+_CONTROLS = (
+    ("verdict", "Verdict", 130), ("status", "Status", 130), ("text", "Name contains", 118),
+    ("tool", "Tool", 118), ("agent", "Agent", 118), ("session", "Session", 118),
+    ("user", "User", 118),
+)  # fmt: skip
 _PLAIN = ("evaluator", "verdict", "agent", "session", "user", "status", "tool", "text")
 _TITLES = {"text": "name contains", "user": "user", "session": "session", "tool": "tool"}
 
 
-@screen("Traces", order=20)
+def first(here: Place) -> list[Block] | None:
+    """The page of runs this address asks for, each line a link."""
+    wanted, after = wanted_of_address(), _after()
+    listed = data.page(here, wanted, after=after, most=_PAGE)
+    if not listed.rows:
+        return None
+    chips = [said for _, said in _chosen(wanted)]
+    table = _drawn(listed, lines(here, listed))
+    return [
+        blocks.controls([(title, width) for _, title, width in _CONTROLS]),
+        *([blocks.chips(chips)] if chips else []),
+        blocks.mute(_said(here, wanted, listed.rows, after)),
+        blocks.component("runs", table, None),
+    ]
+
+
+@screen("Traces", order=20, first=first)
 def traces() -> None:
     """Which runs are these, and what shape do they have?"""
     here = frame.here()
@@ -49,7 +75,7 @@ def traces() -> None:
     if not listed.rows:
         _nothing(here, wanted)
         return
-    _sentence(here, wanted, listed.rows, after)
+    text.mute(_said(here, wanted, listed.rows, after), key="list")
     _table(here, listed)
     _pages(listed, after)
 
@@ -69,41 +95,46 @@ def _after() -> tuple[dt.datetime, str] | None:
 
 def _filters(wanted: Wanted) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        _choice("verdict", "Verdict", {"": "any", "fail": "✕ failed", "pass": "✓ passed"})
-        _choice("status", "Status", {"": "any", "ok": "ok", "error": "error", "running": "running"})
-        for name, title in (("text", "Name contains"), ("tool", "Tool"), ("agent", "Agent"),
-                            ("session", "Session"), ("user", "User")):  # fmt: skip
-            _typed(name, title)
+        for name, title, width in _CONTROLS:
+            if name in _CHOICES:
+                _choice(name, title, _CHOICES[name], width)
+            else:
+                _typed(name, title, width)
     _chips(wanted)
 
 
-def _choice(name: str, title: str, options: Mapping[str, str]) -> None:
+def _choice(name: str, title: str, options: Mapping[str, str], width: int) -> None:
     key = f"filter_{name}"
-    given = place.get(name)
-    st.session_state[key] = given if given in options else ""
+    st.session_state[key] = place.one_of(name, options)
 
     def changed() -> None:
         place.put(**{name: st.session_state[key], "after": None})
 
-    st.selectbox(title, list(options), key=key, format_func=options.__getitem__, width=130,
+    st.selectbox(title, list(options), key=key, format_func=options.__getitem__, width=width,
                  on_change=changed)  # fmt: skip
 
 
-def _typed(name: str, title: str) -> None:
+def _typed(name: str, title: str, width: int) -> None:
     key = f"filter_{name}"
     st.session_state[key] = place.get(name)
 
     def changed() -> None:
         place.put(**{name: str(st.session_state[key]).strip(), "after": None})
 
-    st.text_input(title, key=key, on_change=changed, width=118)
+    st.text_input(title, key=key, on_change=changed, width=width)
 
 
-def _chips(wanted: Wanted) -> None:
-    """The filters that came with a link, each with a way to take it out."""
+def _chosen(wanted: Wanted) -> list[tuple[str, str]]:
+    """The filters that came with a link: their names in the address, and what they say."""
     chosen = [(VALUE + k, f"{k} is {v or 'not set'}") for k, v in wanted.where]
     if wanted.evaluator:
         chosen.append(("evaluator", f"failed by {words.judge(wanted.evaluator)}"))
+    return [(name, words.one_line(said, 80)) for name, said in chosen]
+
+
+def _chips(wanted: Wanted) -> None:
+    """Each of them, with a way to take it out."""
+    chosen = _chosen(wanted)
     if not chosen:
         return
     with st.container(horizontal=True, key="chips", vertical_alignment="center"):
@@ -112,21 +143,20 @@ def _chips(wanted: Wanted) -> None:
                 st.query_params.pop(name, None)
                 st.query_params.pop("after", None)
                 st.rerun()
-            st.text(words.one_line(said, 80), width="content")
+            st.text(said, width="content")
 
 
-def _sentence(
+def _said(
     here: Place, wanted: Wanted, rows: Sequence[Summary], after: tuple[dt.datetime, str] | None
-) -> None:
+) -> str:
     failed = sum(row.fails > 0 for row in rows)
     more = "The newest " if len(rows) == _PAGE and after is None else ""
     older = "older " if after is not None else ""
     noun = words.plural(len(rows), f"{older}run")
     by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
-    text.mute(
+    return (
         f"{more}{noun} of {here.said}; {failed} with a failed verdict{by}. "
-        "Choose a line to open the run at its first bad step.",
-        key="list",
+        "Choose a line to open the run at its first bad step."
     )
 
 
@@ -170,9 +200,8 @@ def _status(row: Summary) -> str:
     return "" if row.status == "ok" else f"! {row.status}"
 
 
-def _table(here: Place, listed: Listed) -> None:
-    rows, shown = listed.rows, lines(here, listed)
-    st.session_state[LIST] = [row.trace_id for row in rows]
+def _drawn(listed: Listed, shown: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """What the script of the list draws."""
     drawn: list[Json] = [
         {
             "cells": list(line.values()),
@@ -180,16 +209,20 @@ def _table(here: Place, listed: Listed) -> None:
             "failed": row.fails > 0,
             "title": f"{row.first_at:%Y-%m-%d %H:%M:%S} UTC, trace {row.trace_id}",
         }
-        for row, line in zip(rows, shown, strict=True)
+        for row, line in zip(listed.rows, shown, strict=True)
     ]
+    return {
+        "label": "Runs, newest first",
+        "columns": [[name, *_KINDS.get(name, ("", ""))] for name in shown[0]],
+        "rows": drawn,
+    }
+
+
+def _table(here: Place, listed: Listed) -> None:
+    rows = listed.rows
+    st.session_state[LIST] = [row.trace_id for row in rows]
     chosen = component("runs")(
-        key="traces_table",
-        data={
-            "label": "Runs, newest first",
-            "columns": [[name, *_KINDS.get(name, ("", ""))] for name in shown[0]],
-            "rows": drawn,
-        },
-        on_row_change=lambda: None,
+        key="traces_table", data=_drawn(listed, lines(here, listed)), on_row_change=lambda: None
     )
     at = getattr(chosen, "row", None)
     if isinstance(at, int) and 0 <= at < len(rows):

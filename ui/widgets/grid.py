@@ -1,6 +1,6 @@
 """The grid of fail rates: a cell for each cohort and evaluator, with its rate, interval and n."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -18,7 +18,7 @@ _CHANGES: Final = (0.005, 0.02, 0.04, 0.06, 0.09, 0.12, 0.16, 0.2)
 _PALEST_FEW: Final = 3
 
 
-def grid(
+def drawn(
     rows: Sequence[Row],
     evaluators: Sequence[str],
     *,
@@ -26,9 +26,8 @@ def grid(
     changes: bool,
     flagged: set[tuple[int, int]],
     chosen: tuple[int, int] | None,
-    on_choose: Callable[[], None],
-) -> None:
-    """Draws the grid; `picked` names the cell while `on_choose` runs."""
+) -> dict[str, Json]:
+    """What the script of the grid draws."""
     lines: list[Json] = [
         {
             "label": row.label,
@@ -39,16 +38,20 @@ def grid(
         }
         for r, row in enumerate(rows)
     ]
+    return {
+        "rows": lines,
+        "columns": [words.judge(name) for name in evaluators],
+        "corner": corner,
+        "label": f"Fail rates of {len(rows)} cohorts by {len(evaluators)} evaluators",
+        "chosen": None if chosen is None else list(chosen),
+    }
+
+
+def grid(data: Mapping[str, Json], *, on_choose: Callable[[], None]) -> None:
+    """Draws the grid; `picked` names the cell while `on_choose` runs."""
     component("grid")(
         key=KEY,
-        data={
-            "rows": lines,
-            "columns": [words.judge(name) for name in evaluators],
-            "corner": corner,
-            "label": f"Fail rates of {len(rows)} cohorts by {len(evaluators)} evaluators",
-            "chosen": None if chosen is None else list(chosen),
-            "dark": st.context.theme.type == "dark",
-        },
+        data={**data, "dark": st.context.theme.type == "dark"},
         on_cell_change=on_choose,
     )
 

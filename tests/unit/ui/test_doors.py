@@ -17,9 +17,10 @@ from starlette.testclient import TestClient
 
 from ui import tokens
 from ui.guard import HOURS, Sessions, safe_next
+from ui.logins import sessions_of
 from ui.provider import Onward, check_file
 from ui.run import options
-from ui.serve import hosts, sessions_of
+from ui.serve import hosts
 from ui.users import User, add, by_oidc, check_password, main, read_users
 from waypost.errors import BadSetting, NotAllowed, WrongUse
 from waypost.roles import Person, Role

@@ -1,5 +1,7 @@
 """The parts of Streamlit's script that a page names before it is asked for them."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Scope
 from streamlit.file_util import get_static_dir
 
+from ui import early
 from ui.early import PARTS, Early, late_parts
 
 
@@ -52,11 +56,71 @@ def client() -> TestClient:
 
 def test_a_page_knows_its_server_first_and_names_its_parts_last(client: TestClient) -> None:
     found = client.get("/")
-    assert found.headers["content-length"] == str(len(found.content))
+    assert found.headers["cache-control"] == "no-store"
     head, _, rest = found.text.partition("<title>x</title>")
     assert head.startswith("<html><head><script>window.__streamlit = ")
     assert rest.startswith('<link rel="modulepreload" href="./static/js/BidiComponent.')
     assert rest.endswith("</head><body>y</body></html>")
+
+
+HEAVY = (
+    '<link rel="stylesheet" crossorigin href="./x.css"><link rel="modulepreload" href="./y.js">'
+    '<script type="module" crossorigin src="./z.js"></script>'
+)
+FONT = '<link rel="preload" href="./static/SourceSansVF-Upright.1.woff2" as="font">'
+
+
+def painted(first: Callable[[Scope], bytes]) -> str:
+    page = f"<html><head>{HEAVY}{FONT}</head><body>y</body></html>"
+    routes = [Route("/", lambda _request: HTMLResponse(page, headers={"etag": '"1"'}))]
+    app = Starlette(routes=routes, middleware=[Middleware(Early, first=first)])
+    given = {"accept": "text/html", "if-none-match": '"1"'}
+    found = TestClient(app, headers=given).get("/")
+    assert found.status_code == 200
+    assert not {"etag", "content-length"} & set(found.headers)
+    return found.text
+
+
+def test_an_answer_comes_before_all_a_browser_works_on_for_long() -> None:
+    asked: list[str] = []
+
+    def first(scope: Scope) -> bytes:
+        asked.append(scope["path"])
+        return b"<p>the answer</p>"
+
+    head, _, rest = painted(first).partition("<p>the answer</p>")
+    assert asked == ["/"]
+    assert not any(part in head for part in ("stylesheet", "modulepreload", "module"))
+    assert "src: url(./static/SourceSansVF-Upright.1.woff2)" in head
+    held, _, rest = rest.partition("</template>")
+    assert held.startswith('<template id="waypost-heavy">' + HEAVY)
+    assert rest.startswith("<script>")
+    assert rest.endswith("y</body></html>")
+
+
+def _fails(_scope: Scope) -> bytes:
+    raise ValueError("a mistake of ours")
+
+
+@pytest.mark.parametrize("first", [_fails, lambda _scope: b""])
+def test_without_an_answer_the_page_comes_as_ever(first: Callable[[Scope], bytes]) -> None:
+    text = painted(first)
+    assert "template" not in text
+    assert text.index("<body>") < text.index(HEAVY) < text.index("y</body>")
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early, "_LONGEST", 0.05)
+    release = threading.Event()
+
+    def first(_scope: Scope) -> bytes:
+        release.wait(10)
+        return b"late"
+
+    text = painted(first)
+    release.set()
+    assert HEAVY in text
+    assert "late" not in text
 
 
 @pytest.mark.parametrize("path", ["/plain", "/login", "/gone"])

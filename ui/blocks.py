@@ -1,0 +1,48 @@
+"""What can be painted of a screen before Streamlit is there: plain values that `first.js` draws."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ui.widgets.text import Tone
+from waypost.records import Json
+
+Block: TypeAlias = Json
+Links: TypeAlias = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The sentence a screen begins with, its tone, and what stands below it."""
+
+    sentence: str
+    detail: str
+    tone: Tone
+
+
+def answer(given: Answer, buttons: Links = ()) -> Block:
+    """The sentence, and where its buttons lead."""
+    return {
+        "kind": "answer", "sentence": given.sentence, "detail": given.detail, "tone": given.tone,
+        "buttons": [list(one) for one in buttons],
+    }  # fmt: skip
+
+
+def mute(text: str) -> Block:
+    """A remark."""
+    return {"kind": "mute", "text": text}
+
+
+def controls(named: Sequence[tuple[str, int]]) -> Block:
+    """The places of controls that cannot be used yet, by label and width."""
+    return {"kind": "controls", "named": [list(one) for one in named]}
+
+
+def chips(texts: Sequence[str]) -> Block:
+    """The filters that came with a link."""
+    return {"kind": "chips", "texts": list(texts)}
+
+
+def component(name: str, data: Mapping[str, Json], hrefs: Json) -> Block:
+    """A component of `ui/grid` with its data, and where a choice in it leads."""
+    return {"kind": "component", "name": name, "data": dict(data), "hrefs": hrefs}
