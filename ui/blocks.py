@@ -8,7 +8,7 @@ from ui.widgets.text import Tone
 from waypost.records import Json
 
 Block: TypeAlias = Json
-Links: TypeAlias = Sequence[tuple[str, str]]
+Links: TypeAlias = Sequence[tuple[str, str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Answer:
 
 
 def answer(given: Answer, buttons: Links = ()) -> Block:
-    """The sentence, and where its buttons lead."""
+    """The sentence, and its buttons: where each leads, and whether it is the main one."""
     return {
         "kind": "answer", "sentence": given.sentence, "detail": given.detail, "tone": given.tone,
         "buttons": [list(one) for one in buttons],
@@ -31,6 +31,16 @@ def answer(given: Answer, buttons: Links = ()) -> Block:
 def mute(text: str) -> Block:
     """A remark."""
     return {"kind": "mute", "text": text}
+
+
+def notes(texts: Sequence[str]) -> Block:
+    """What a reader should know of the figures, each in a box."""
+    return {"kind": "notes", "texts": list(texts)}
+
+
+def lines(texts: Sequence[str]) -> Block:
+    """Several short texts below one another."""
+    return {"kind": "lines", "texts": list(texts)}
 
 
 def controls(named: Sequence[tuple[str, int]]) -> Block:
@@ -44,5 +54,5 @@ def chips(texts: Sequence[str]) -> Block:
 
 
 def component(name: str, data: Mapping[str, Json], hrefs: Json) -> Block:
-    """A component of `ui/grid` with its data, and where a choice in it leads."""
+    """One of our components with its data, and where a choice in it leads."""
     return {"kind": "component", "name": name, "data": dict(data), "hrefs": hrefs}

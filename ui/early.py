@@ -31,6 +31,7 @@ document.cookie = "waypost_zone=" +
   encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
   "; path=/; max-age=31536000; samesite=lax"
 </script>"""
+_TITLE: Final = re.compile(rb"<title>[^<]*</title>")
 _BODY: Final = b"<body>"
 _HEAVY: Final = re.compile(
     rb'<link rel="(?:stylesheet|modulepreload)"[^>]*>|<script type="module"[^>]*></script>'
@@ -42,7 +43,8 @@ _LATER: Final = b"""<template id="waypost-heavy">%b</template><script>{
     const held = document.getElementById("waypost-heavy");
     if (held) { document.head.append(held.content); held.remove(); }
   };
-  requestAnimationFrame(() => setTimeout(go));
+  const painted = () => Promise.resolve(window.waypostFirst?.ready).then(go);
+  requestAnimationFrame(() => setTimeout(painted));
   setTimeout(go, 500);
 }</script>"""
 # What the answer asks of Postgres the page would ask again: it finds it kept a moment later.
@@ -100,7 +102,8 @@ class Early:
             del headers[name]
         headers["cache-control"] = "no-store"
         await send(start)
-        page = body.replace(b"<head>", b"<head>" + _KNOWN, 1)
+        page = _TITLE.sub(b"<title>Waypost</title>", body, count=1)
+        page = page.replace(b"<head>", b"<head>" + _KNOWN, 1)
         page = page.replace(b"</head>", self._links + b"</head>", 1)
         head, mark, rest = page.partition(_BODY)
         if mark and self._first is not None:

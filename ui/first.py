@@ -1,6 +1,7 @@
 """A page's answer in its HTML, painted before Streamlit's script has come and connected."""
 
 import logging
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -24,6 +25,7 @@ from waypost.records import Json
 from waypost.roles import Person
 
 ZONE: Final = "waypost_zone"
+_EXPORT: Final = re.compile(r"^export (default )?", re.MULTILINE)
 log = logging.getLogger("waypost.ui")
 Who = Callable[[HTTPConnection], Person | None]
 
@@ -61,17 +63,18 @@ def _screens() -> Mapping[str, Screen]:
 
 def _painted(screen: Screen, person: Person) -> dict[str, Json] | None:
     here, choices = frame.place_and_choices()
-    blocks = screen.first(here) if screen.first else None
+    blocks = screen.first(here, person) if screen.first else None
     if blocks is None:
         return None
     return {
         "title": screen.title,
+        "bare": screen.bare,
         "question": screen.question,
         "who": "" if opened.settings().users is None else f"{person.name} · {person.role}",
         "logo": _logo(),
         "menu": [_entry(one, screen) for one in _screens().values() if not one.hidden],
         "choices": [words.label(choice.chosen) for choice in choices],
-        "windows": [_window(name, here.win) for name in WINDOWS] if screen.windowed else [],
+        "windows": [_window(name, here.win) for name in WINDOWS],
         "blocks": blocks,
         "style": _styles(blocks),
     }
@@ -93,8 +96,9 @@ def _logo() -> str:
 
 
 def _styles(blocks: list[Block]) -> dict[str, Json]:
-    found: dict[str, Json] = {"first": theme.variables() + style("grid", "first")}
-    return found | {name: style("grid", name) for name in _components(blocks)}
+    own = (files("ui") / "first.css").read_text(encoding="utf-8")
+    found: dict[str, Json] = {"first": theme.variables() + own}
+    return found | {name: style(name) for name in _components(blocks)}
 
 
 def _components(blocks: list[Block]) -> list[str]:
@@ -110,11 +114,13 @@ def _html(painted: dict[str, Json] | None) -> bytes:
     held = orjson.dumps(painted).replace(b"<", b"\\u003c")
     return (
         b'<script type="application/json" id="waypost-first-data">' + held + b"</script><script>"
-        + _code(*_components(blocks)) + b"</script>"
+        + _code(_components(blocks)[0]) + b"</script>"
     )  # fmt: skip
 
 
 @cache
-def _code(*components: str) -> bytes:
-    text = script("grid", *components, "first").replace("export default ", "")
-    return f"(() => {{\n{text.replace('export ', '')}\n}})()".encode()
+def _code(component: str) -> bytes:
+    """The component's script and the painter's, as one that is no module: it runs at once."""
+    painter = (files("ui") / "first.js").read_text(encoding="utf-8")
+    text = _EXPORT.sub("", script(component))
+    return f"(() => {{\n{text}\n{{\n{painter}\n}}\n}})()".encode()

@@ -11,6 +11,7 @@ from ui.ranking import Finding, Row
 from ui.widgets.grid import drawn
 from waypost.links import VALUE, cell_query
 from waypost.records import Json
+from waypost.roles import Person
 from waypost.store.projects import Project
 from waypost.store.rates import Compared
 
@@ -117,7 +118,7 @@ def grid_data(home: Home) -> dict[str, Json]:
     )  # fmt: skip
 
 
-def first(here: Place) -> list[Block] | None:
+def first(here: Place, _person: Person) -> list[Block] | None:
     """The answer and the grid, where every cell and button is a link."""
     home = home_of(here)
     if home is None or place.get("mode") == "values":
@@ -141,14 +142,14 @@ def first_step(here: Place, home: Home) -> dict[str, str | None] | None:
     return {**back, "trace_id": newest[0].trace_id} if newest else None
 
 
-def _buttons(here: Place, home: Home) -> list[tuple[str, str]]:
+def _buttons(here: Place, home: Home) -> list[tuple[str, str, bool]]:
     if not home.findings:
         return []
     one = home.findings[0].cell
     chosen = f"{_choosing(one.values)}&{urlencode({'evaluator': one.evaluator})}"
     step = first_step(here, home)
     run = chosen if step is None else f"trace?{urlencode(place.along(step))}"
-    return [(FIRST_STEP, run), (THE_CELL, chosen)]
+    return [(FIRST_STEP, run, True), (THE_CELL, chosen, False)]
 
 
 def _choosing(values: Mapping[str, str]) -> str:

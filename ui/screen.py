@@ -7,10 +7,11 @@ from typing import Final, TypeAlias
 from ui.blocks import Block
 from ui.place import Place
 from waypost.plugins import discover
+from waypost.roles import Person
 
 PACKAGE: Final = "ui.screens"
 GROUP: Final = "waypost.screens"
-First: TypeAlias = Callable[[Place], "list[Block] | None"]
+First: TypeAlias = Callable[[Place, Person], "list[Block] | None"]
 
 
 @dataclass(frozen=True, slots=True)

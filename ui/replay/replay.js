@@ -15,11 +15,23 @@ const replays = new WeakMap();
 export default function draw({ data, parentElement, setStateValue, setTriggerValue }) {
   let replay = replays.get(parentElement);
   if (!replay) {
-    replay = new Replay(parentElement);
+    replay = takenOver(data, parentElement) ?? new Replay(parentElement);
     replays.set(parentElement, replay);
   }
   replay.update(data, setStateValue, setTriggerValue);
+  window.waypostFirst?.leave();
   return () => setTimeout(() => { if (!replay.root.isConnected) replay.stop(); }, 1000);
+}
+
+/** The replay that was painted before the page came, and what was done in it since. */
+function takenOver(data, parentElement) {
+  const first = window.waypostFirst, root = first?.find(".replay");
+  if (root?.replay.data.trace !== data.trace) return null;
+  const hadFocus = document.activeElement?.id === "waypost-first";
+  parentElement.append(root);
+  if (hadFocus) root.replay.list.focus({ preventScroll: true });
+  setTimeout(() => first.told.forEach(([name, value]) => root.replay.repeat(name, value)));
+  return root.replay;
 }
 
 class Replay {
@@ -41,6 +53,7 @@ class Replay {
 
   build(parent) {
     this.root = el("div", "replay", null, { role: "group", "aria-label": "Replay of the run" });
+    this.root.replay = this;
     this.bar = this.buildBar();
     this.list = el("div", "list", null, {
       role: "listbox", tabindex: "0", "aria-label": "Steps of the run",
@@ -111,6 +124,12 @@ class Replay {
     else if (data.jump !== before.jump) this.go(data.step);
     if (isNew || before.stamp !== data.stamp) this.load(isNew);
     else if (before.token !== data.token && this.renewing) { this.renewing = false; this.load(false); }
+  }
+
+  /** Tells the page what could not be told before it was there. */
+  repeat(name, value) {
+    if (name === "step") this.tell(name, value);
+    else this.trigger(name, value);
   }
 
   reset(data) {
@@ -439,6 +458,8 @@ class Replay {
       return;
     }
     this.waiting = 0;
+    // How long a reader waited for the first one.
+    if (!performance.getEntriesByName("waypost-step").length) performance.mark("waypost-step");
     this.said.textContent = spoken(this.rows[this.n - 1], this.rows.length, failedBy(step));
     if (this.view === "messages") this.drawMessages();
     else if (this.view === "raw") this.drawRaw(step);

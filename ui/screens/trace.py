@@ -2,11 +2,14 @@
 
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
-from ui import actions, data, frame, go, opened, place, tokens, words
+from ui import actions, blocks, data, frame, go, opened, place, tokens, words
+from ui.blocks import Answer, Block
 from ui.outline import Judged
+from ui.place import Place
 from ui.routes import PURPOSE, SECONDS
 from ui.runs import Opened
 from ui.screen import screen
@@ -14,10 +17,11 @@ from ui.widgets import text
 from ui.widgets.replay import replay
 from waypost.errors import WaypostError
 from waypost.records import Feedback, Json, Status
-from waypost.roles import Role
+from waypost.roles import Person, Role
 from waypost.store.reviews import Review
 
 LIST, JUMP = "waypost_list", "waypost_jump"
+FIRST_BAD = "First bad step"
 _STEADY = 600
 _MISSING = {
     "missing_step": "a step never arrived",
@@ -30,7 +34,24 @@ _MISSING = {
 }
 
 
-@screen("Trace", order=25, hidden=True, bare=True)
+def first(here: Place, person: Person) -> list[Block] | None:
+    """What went wrong first, and the replay, which needs nothing of Streamlit to walk."""
+    trace_id = place.get("trace_id").strip().lower()
+    found = data.run_near(here, trace_id, place.number("step")) if is_id(trace_id) else None
+    if found is None:
+        return None
+    notes, said = _notes(found), _feedbacks(found)
+    return [
+        blocks.answer(_answer(found, trace_id), _links(found, trace_id)),
+        *([blocks.notes(notes)] if notes else []),
+        *([blocks.lines(said)] if said else []),
+        blocks.component(
+            "replay", _drawn(here, person, found, trace_id), {"list": _leading("traces")}
+        ),
+    ]
+
+
+@screen("Trace", order=25, hidden=True, bare=True, first=first)
 def trace() -> None:
     """Why did it fail? Show me the first bad step."""
     trace_id = place.get("trace_id").strip().lower()
@@ -64,33 +85,35 @@ def _no_trace(sentence: str) -> None:
 
 
 def _header(found: Opened, trace_id: str) -> None:
-    judged, run = found.judged, found.judged.run
+    said = _answer(found, trace_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            text.answer(said.sentence, tone=said.tone, detail=said.detail)
+        _buttons(found, trace_id)
+    for sentence in _notes(found):
+        st.info(sentence, icon="ℹ️")
+    lines = _feedbacks(found)
+    if lines:
+        with st.container(key="feedback"):
+            text.lines(lines)
+
+
+def _answer(found: Opened, trace_id: str) -> Answer:
+    run = found.judged.run
     tone: text.Tone = "bad" if found.first_bad or run.status is Status.ERROR else "good"
     took = words.took(max(0, run.ended_at - run.started_at) / 1e9)
     facts = [words.plural(found.steps, "step"), took, words.money(run.cost_usd)]
     if run.tokens.input is not None:
         facts.append(f"{(run.tokens.input or 0) + (run.tokens.output or 0):,} tokens")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width="stretch"):
-            text.answer(
-                _verdict(found),
-                tone=tone,
-                detail=_joined(
-                    [
-                        run.name or run.agent or "run",
-                        words.short_cohort(run.cohort),
-                        *facts,
-                        f"trace {trace_id[:12]}…",
-                    ]
-                ),
-            )
-        _buttons(found, trace_id)
-    for sentence in _gaps(judged) if found.part is None else ():
-        st.info(sentence, icon="ℹ️")
-    said = [_feedback(one) for one in run.feedback[:5]]
-    if said:
-        with st.container(key="feedback"):
-            text.lines(said)
+    detail = [
+        run.name or run.agent or "run", words.short_cohort(run.cohort), *facts,
+        f"trace {trace_id[:12]}…",
+    ]  # fmt: skip
+    return Answer(_verdict(found), _joined(detail), tone)
+
+
+def _feedbacks(found: Opened) -> list[str]:
+    return [_feedback(one) for one in found.judged.run.feedback[:5]]
 
 
 def _feedback(given: Feedback) -> str:
@@ -127,6 +150,11 @@ def _verdict(found: Opened) -> str:
     return f"Step {first:,} went wrong first{': ' if why else ''}{why}.{more}"
 
 
+def _notes(found: Opened) -> list[str]:
+    """What is missing of a run; of a part of a long one nobody knows."""
+    return _gaps(found.judged) if found.part is None else []
+
+
 def _gaps(judged: Judged) -> list[str]:
     run = judged.run
     known = [_MISSING[k] for k in sorted(run.incomplete) if k in _MISSING]
@@ -145,17 +173,35 @@ def _gaps(judged: Judged) -> list[str]:
 
 
 def _buttons(found: Opened, trace_id: str) -> None:
-    first = found.first_bad
+    first_bad = found.first_bad
     with st.container(horizontal=True, width="content", gap="small"):
-        if first and st.button("First bad step", key="first_bad", type="primary"):
-            place.put(step=str(first))
+        if first_bad and st.button(FIRST_BAD, key="first_bad", type="primary"):
+            place.put(step=str(first_bad))
             st.session_state[JUMP] = st.session_state.get(JUMP, 0) + 1
-        if st.button("Compare", key="compare"):
-            go.to("compare", a=trace_id)
-        if st.button("Add to dataset", key="to_dataset"):
-            go.to("datasets", add=trace_id)
-        if st.button("Back to the list", key="back"):
-            _leave("list", trace_id)
+        for key, name, path, more in _ways(trace_id):
+            if st.button(name, key=key):
+                go.to(path, **more)
+
+
+def _ways(trace_id: str) -> tuple[tuple[str, str, str, dict[str, str]], ...]:
+    """Where the buttons beside the answer lead."""
+    return (
+        ("compare", "Compare", "compare", {"a": trace_id}),
+        ("to_dataset", "Add to dataset", "datasets", {"add": trace_id}),
+        ("back", "Back to the list", "traces", {}),
+    )
+
+
+def _links(found: Opened, trace_id: str) -> list[tuple[str, str, bool]]:
+    ways = [(name, _leading(path, **more), False) for _, name, path, more in _ways(trace_id)]
+    if not found.first_bad:
+        return ways
+    bad = _leading("trace", trace_id=trace_id, step=str(found.first_bad))
+    return [(FIRST_BAD, bad, True), *ways]
+
+
+def _leading(path: str, **more: str) -> str:
+    return f"{path}?{urlencode(place.along(more))}"
 
 
 def _replay(trace_id: str) -> None:
@@ -164,17 +210,19 @@ def _replay(trace_id: str) -> None:
     if found is None:
         return
     key = f"replay_{trace_id}"
-    result = replay(
-        key=key,
-        trace=trace_id,
-        step=_step(found),
-        jump=int(st.session_state.get(JUMP, 0)),
-        token=_token(here.project.id, trace_id),
-        stamp=found.stamp,
-        can_review=frame.reader().role.includes(Role.REVIEWER),
-        on_step=lambda: _stepped(key),
-    )
+    drawn = _drawn(here, frame.reader(), found, trace_id)
+    jump = int(st.session_state.get(JUMP, 0))
+    result = replay({**drawn, "jump": jump}, key=key, on_step=lambda: _stepped(key))
     _react(result, found, trace_id)
+
+
+def _drawn(here: Place, person: Person, found: Opened, trace_id: str) -> dict[str, Json]:
+    """What the script of the replay draws."""
+    return {
+        "trace": trace_id, "step": _step(found), "jump": 0, "stamp": found.stamp,
+        "token": _token(here.project.id, trace_id),
+        "can_review": person.role.includes(Role.REVIEWER),
+    }  # fmt: skip
 
 
 def _step(found: Opened) -> int:

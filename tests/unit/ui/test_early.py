@@ -57,7 +57,7 @@ def client() -> TestClient:
 def test_a_page_knows_its_server_first_and_names_its_parts_last(client: TestClient) -> None:
     found = client.get("/")
     assert found.headers["cache-control"] == "no-store"
-    head, _, rest = found.text.partition("<title>x</title>")
+    head, _, rest = found.text.partition("<title>Waypost</title>")
     assert head.startswith("<html><head><script>window.__streamlit = ")
     assert rest.startswith('<link rel="modulepreload" href="./static/js/BidiComponent.')
     assert rest.endswith("</head><body>y</body></html>")

@@ -15,12 +15,13 @@ from starlette.types import Scope
 from tests import seed
 from tests.conftest import clone
 from tests.unit.ui.pages import open_screen, texts
-from ui import data
+from ui import data, opened, tokens
 from ui.data import Wanted
 from ui.first import ZONE, Firsts
 from ui.guard import COOKIE, Sessions
 from ui.logins import LOCAL
 from ui.place import Place
+from ui.routes import PURPOSE
 from ui.serve import first_of
 from ui.users import add, read_users
 from waypost.errors import StoreAway
@@ -84,7 +85,7 @@ def test_the_home_page_says_first_what_it_says_then() -> None:
     assert said["tone"] == "bad"
     assert said["sentence"] in texts(page)
     assert said["detail"] in texts(page)
-    assert [name for name, _ in said["buttons"]] == [
+    assert [name for name, _, _ in said["buttons"]] == [
         page.button(key="show_first").label, page.button(key="show_cell").label
     ]  # fmt: skip
     project, *others = [one.label for one in page.selectbox]
@@ -103,11 +104,11 @@ def test_every_cell_leads_to_the_page_with_that_cell_chosen() -> None:
 
 
 def test_the_button_leads_to_the_run_the_page_would_open() -> None:
-    name, href = block(held(""), "answer")["buttons"][0]
+    name, href, is_main = block(held(""), "answer")["buttons"][0]
     page = open_screen("cohorts")
     page.button(key="show_first").click().run()
     wanted = {k: v[0] for k, v in parse_qs(href.removeprefix("trace?")).items()}
-    assert name == "Show first bad step"
+    assert (name, is_main) == ("Show first bad step", True)
     assert dict(page.query_params) == wanted
 
 
@@ -122,6 +123,25 @@ def test_the_list_says_first_what_it_says_then() -> None:
                for row in rows)  # fmt: skip
     titles = [title for title, _ in block(painted, "controls")["named"]]
     assert titles == [one.label for one in [*page.selectbox[1:], *page.text_input]]
+
+
+def test_a_run_says_first_what_it_says_then() -> None:
+    listed = data.page(Place(data.all_projects()[0], "7d", None, None), Wanted(verdict="fail"))
+    run = listed.rows[0]
+    painted = held("trace", trace_id=run.trace_id, win="7d")
+    page = open_screen("trace", trace_id=run.trace_id, win="7d")
+    said, drawn = block(painted, "answer"), block(painted, "component")
+    assert said["sentence"] in texts(page)
+    assert said["detail"] in texts(page)
+    assert [name for name, _, _ in said["buttons"]] == [button.label for button in page.button]
+    assert drawn["data"]["step"] == run.first_bad_step
+    claims = tokens.read(opened.store().secret, PURPOSE, drawn["data"]["token"])
+    assert claims is not None
+    assert (claims["project"], claims["trace"]) == (1, run.trace_id)
+    assert drawn["hrefs"] == {"list": "traces?win=7d"}
+    assert held("trace", trace_id=run.trace_id, step="999999")["blocks"][-1]["data"]["step"] == (
+        run.steps
+    )
 
 
 def test_times_are_those_of_the_readers_zone() -> None:

@@ -1,18 +1,34 @@
-// Paints a page's answer before Streamlit is there, with every choice a link; `draw` is the
-// component of the page. It goes when the page's own component has drawn the same.
+// Paints a page's answer before Streamlit is there, with every choice a link; `draw` and what it
+// needs stand before this. It goes when the page's own component has drawn the same, and hands over
+// what was done in the meantime and could not be a link.
 
 const SECOND = 1000;
 const node = document.getElementById("waypost-first-data");
 const first = JSON.parse(node.textContent);
 node.remove();
 
+const told = [];
+let inner = null;
 const link = (text, href, className) => el("a", className, text, { href });
+const texts = (kind) => (block) => {
+  const made = el("div", kind);
+  made.append(...block.texts.map((text) => el("span", "", text)));
+  return made;
+};
+
+/** Where a choice leads: a cell by its row and its evaluator, a run by itself, the replay by name. */
+const LEADS = {
+  grid: ({ hrefs }, [row, column]) =>
+    `${hrefs.rows[row]}&evaluator=${encodeURIComponent(hrefs.columns[column])}`,
+  runs: ({ data }, row) => data.rows[row].href,
+  replay: ({ hrefs }, way) => hrefs[way],
+};
 
 const BLOCKS = {
   answer(block) {
     const made = el("div", `answer ${block.tone}`), said = el("div");
     said.append(el("p", "", block.sentence), el("p", "", block.detail));
-    made.append(said, ...block.buttons.map(([text, href]) => link(text, href, "boxed")));
+    made.append(said, ...block.buttons.map(([text, href, main]) => link(text, href, main ? "boxed main" : "boxed")));
     return made;
   },
   controls(block) {
@@ -25,35 +41,32 @@ const BLOCKS = {
     }
     return made;
   },
-  chips(block) {
-    const made = el("div", "chips");
-    made.append(...block.texts.map((text) => el("span", "", text)));
-    return made;
-  },
+  chips: texts("chips"),
+  lines: texts("lines"),
+  notes: texts("notes"),
   mute: (block) => el("p", "mute", block.text),
   component(block) {
-    const made = el("div"), inner = made.attachShadow({ mode: "closed" });
+    const made = el("div");
+    inner = made.attachShadow({ mode: "closed" });
     inner.append(el("style", "", first.style[block.name]));
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const setTriggerValue = (_, chosen) => location.assign(chosenHref(block, chosen));
-    draw({ data: { ...block.data, dark }, parentElement: inner, setTriggerValue });
+    const setStateValue = (name, value) => told.push([name, value]);
+    const setTriggerValue = (name, value) => {
+      const href = LEADS[block.name](block, value);
+      if (href) location.assign(href);
+      else told.push([name, value]);
+    };
+    draw({ data: { ...block.data, dark }, parentElement: inner, setStateValue, setTriggerValue });
     return made;
   },
 };
-
-/** A row of the list has its own address; that of a cell is its row's and its evaluator. */
-function chosenHref({ data, hrefs }, chosen) {
-  if (!hrefs) return data.rows[chosen].href;
-  const [row, column] = chosen;
-  return `${hrefs.rows[row]}&evaluator=${encodeURIComponent(hrefs.columns[column])}`;
-}
 
 function frame() {
   const made = el("div", "frame"), title = el("div"), windows = el("div", "windows");
   title.append(el("h1", "", first.title), el("p", "", first.question));
   made.append(title, ...first.choices.map((text) => el("span", "boxed choice", text)));
   windows.append(...first.windows.map(([name, href, here]) => link(name, href, here ? "boxed here" : "boxed")));
-  if (first.windows.length) made.append(windows);
+  made.append(windows);
   return made;
 }
 
@@ -69,7 +82,7 @@ host.id = "waypost-first";
 const root = host.attachShadow({ mode: "closed" });
 const main = el("main");
 if (first.who) main.append(el("div", "who", first.who));
-main.append(frame(), ...first.blocks.map((block) => BLOCKS[block.kind](block)));
+main.append(first.bare ? el("h1", "hidden", first.title) : frame(), ...first.blocks.map((block) => BLOCKS[block.kind](block)));
 root.append(el("style", "", first.style.first), menu(), main);
 document.body.append(host);
 requestAnimationFrame(() => setTimeout(() => performance.mark("waypost-painted")));
@@ -91,4 +104,12 @@ const watch = setInterval(() => {
   ended = app?.dataset.testScriptState === "notRunning" ? ended + 1 : 0;
   if (ended > 4) leave();
 }, SECOND / 4);
-window.waypostFirst = { leave };
+/** The replay is worth nothing before its first step is there. */
+function firstStep() {
+  return new Promise((done) => new PerformanceObserver((list) => {
+    if (list.getEntriesByName("waypost-step").length) done();
+  }).observe({ type: "mark", buffered: true }));
+}
+
+const ready = inner.querySelector(".replay") ? firstStep() : Promise.resolve();
+window.waypostFirst = { leave, told, ready, find: (selector) => inner.querySelector(selector) };
