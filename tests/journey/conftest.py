@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 from sqlalchemy.engine import Engine
 
 from tests import seed
@@ -39,6 +39,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PATIENCE = 30_000
+VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
 LONG = "long run"
 
 
@@ -156,10 +157,10 @@ class Watch:
     errors: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     made = browser.new_context(
-        viewport={"width": 1440, "height": 1000}, timezone_id="Europe/Paris",
+        viewport=VIEWPORT, timezone_id="Europe/Paris",
         permissions=["clipboard-read", "clipboard-write"],
     )  # fmt: skip
     made.set_default_timeout(PATIENCE)
@@ -167,14 +168,23 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     made.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    """A page; at the end it must have asked nothing of any other host."""
+@pytest.fixture(scope="module")
+def tab(context: BrowserContext, site: Site) -> tuple[Page, Watch]:
+    """One page for a module: a new one fetches and compiles Streamlit's scripts again, which
+    takes longer than most tests."""
     opened = context.new_page()
-    watch = watched(opened, site.url)
+    return opened, watched(opened, site.url)
+
+
+@pytest.fixture
+def page(tab: tuple[Page, Watch]) -> Iterator[Page]:
+    """The module's page; at the end it must have asked nothing of any other host."""
+    opened, watch = tab
+    opened.set_viewport_size(VIEWPORT)
     yield opened
-    assert watch.foreign == []
-    assert watch.errors == []
+    did = (watch.foreign, watch.errors)
+    watch.foreign, watch.errors = [], []
+    assert did == ([], [])
 
 
 def watched(page: Page, url: str) -> Watch:
@@ -185,6 +195,13 @@ def watched(page: Page, url: str) -> Watch:
     page.on("request", lambda r: None if r.url.startswith(ours) else watch.foreign.append(r.url))
     page.on("pageerror", lambda error: watch.errors.append(str(error)))
     return watch
+
+
+def drawn(page: Page) -> None:
+    """Until the page's script has ended, its late parts are here, and what they draw stands."""
+    expect(page.locator('[data-test-script-state="notRunning"] h1').first).to_be_visible()
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    page.wait_for_timeout(1000)
 
 
 def location(page: Page) -> str:
@@ -267,6 +284,6 @@ def node_module(path: str) -> Path:
 
 
 __all__ = [
-    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "choose_run", "dashboard", "focus_replay",
-    "location", "node_module", "replay", "until", "wait_step", "watched",
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "choose_run", "dashboard", "drawn",
+    "focus_replay", "location", "node_module", "replay", "until", "wait_step", "watched",
 ]  # fmt: skip
