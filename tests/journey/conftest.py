@@ -133,18 +133,44 @@ def site(servers: dict[str, str]) -> Iterator[Site]:
         engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's Chromium, started once: that takes as much CPU as several pages."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    folder = tmp_path_factory.mktemp("chromium")
+    process = subprocess.Popen(
+        [path, *FLAGS, "--window-size=1440,1100", "--remote-debugging-port=0",
+         f"--user-data-dir={folder}"],
+        env={**os.environ, "TZ": "Europe/Paris"}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield f"http://127.0.0.1:{_debugging_port(folder / 'DevToolsActivePort', process)}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _debugging_port(written: Path, process: "subprocess.Popen[bytes]") -> int:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "Chromium has ended"
+        if written.exists() and (lines := written.read_text().splitlines()):
+            return int(lines[0])
+        time.sleep(0.1)
+    raise AssertionError("Chromium did not start in 60 s")
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium.
+def browser(chromium_address: str) -> Iterator[Browser]:
+    """A hold on Chromium.
 
     For a module only: Playwright keeps an event loop running in this thread for as long as it is
     open, and tests elsewhere run loops of their own.
     """
-    path = chromium()
-    if path is None:
-        pytest.skip("there is no Chromium here")
     with sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=path, args=list(FLAGS))
+        opened = player.chromium.connect_over_cdp(chromium_address)
         yield opened
         opened.close()
 
@@ -158,22 +184,22 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(
-        viewport=VIEWPORT, timezone_id="Europe/Paris",
-        permissions=["clipboard-read", "clipboard-write"],
-    )  # fmt: skip
-    made.set_default_timeout(PATIENCE)
-    yield made
-    made.close()
+def context(browser: Browser) -> BrowserContext:
+    """Chromium's own, which keeps what it fetched and compiled from module to module."""
+    (own,) = browser.contexts
+    own.set_default_timeout(PATIENCE)
+    own.grant_permissions(["clipboard-read", "clipboard-write"])
+    own.clear_cookies()
+    return own
 
 
 @pytest.fixture(scope="module")
-def tab(context: BrowserContext, site: Site) -> tuple[Page, Watch]:
-    """One page for a module: a new one fetches and compiles Streamlit's scripts again, which
-    takes longer than most tests."""
+def tab(context: BrowserContext, site: Site) -> Iterator[tuple[Page, Watch]]:
+    """One page for a module: a new one compiles Streamlit's scripts again, which takes longer
+    than most tests."""
     opened = context.new_page()
-    return opened, watched(opened, site.url)
+    yield opened, watched(opened, site.url)
+    opened.close()
 
 
 @pytest.fixture

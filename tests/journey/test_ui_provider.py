@@ -36,8 +36,10 @@ def guarded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
 
 
 @pytest.fixture(scope="module")
-def opened(context: BrowserContext) -> Page:
-    return context.new_page()
+def opened(context: BrowserContext) -> Iterator[Page]:
+    made = context.new_page()
+    yield made
+    made.close()
 
 
 @pytest.fixture
