@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 from sqlalchemy.engine import Engine
 
 from tests import seed
@@ -39,6 +39,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PATIENCE = 30_000
+VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
 LONG = "long run"
 
 
@@ -132,18 +133,44 @@ def site(servers: dict[str, str]) -> Iterator[Site]:
         engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's Chromium, started once: that takes as much CPU as several pages."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    folder = tmp_path_factory.mktemp("chromium")
+    process = subprocess.Popen(
+        [path, *FLAGS, "--window-size=1440,1100", "--remote-debugging-port=0",
+         f"--user-data-dir={folder}"],
+        env={**os.environ, "TZ": "Europe/Paris"}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield f"http://127.0.0.1:{_debugging_port(folder / 'DevToolsActivePort', process)}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _debugging_port(written: Path, process: "subprocess.Popen[bytes]") -> int:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "Chromium has ended"
+        if written.exists() and (lines := written.read_text().splitlines()):
+            return int(lines[0])
+        time.sleep(0.1)
+    raise AssertionError("Chromium did not start in 60 s")
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium.
+def browser(chromium_address: str) -> Iterator[Browser]:
+    """A hold on Chromium.
 
     For a module only: Playwright keeps an event loop running in this thread for as long as it is
     open, and tests elsewhere run loops of their own.
     """
-    path = chromium()
-    if path is None:
-        pytest.skip("there is no Chromium here")
     with sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=path, args=list(FLAGS))
+        opened = player.chromium.connect_over_cdp(chromium_address)
         yield opened
         opened.close()
 
@@ -156,25 +183,34 @@ class Watch:
     errors: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(
-        viewport={"width": 1440, "height": 1000}, timezone_id="Europe/Paris",
-        permissions=["clipboard-read", "clipboard-write"],
-    )  # fmt: skip
-    made.set_default_timeout(PATIENCE)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> BrowserContext:
+    """Chromium's own, which keeps what it fetched and compiled from module to module."""
+    (own,) = browser.contexts
+    own.set_default_timeout(PATIENCE)
+    own.grant_permissions(["clipboard-read", "clipboard-write"])
+    own.clear_cookies()
+    return own
 
 
-@pytest.fixture
-def page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    """A page; at the end it must have asked nothing of any other host."""
+@pytest.fixture(scope="module")
+def tab(context: BrowserContext, site: Site) -> Iterator[tuple[Page, Watch]]:
+    """One page for a module: a new one compiles Streamlit's scripts again, which takes longer
+    than most tests."""
     opened = context.new_page()
-    watch = watched(opened, site.url)
+    yield opened, watched(opened, site.url)
+    opened.close()
+
+
+@pytest.fixture
+def page(tab: tuple[Page, Watch]) -> Iterator[Page]:
+    """The module's page; at the end it must have asked nothing of any other host."""
+    opened, watch = tab
+    opened.set_viewport_size(VIEWPORT)
     yield opened
-    assert watch.foreign == []
-    assert watch.errors == []
+    did = (watch.foreign, watch.errors)
+    watch.foreign, watch.errors = [], []
+    assert did == ([], [])
 
 
 def watched(page: Page, url: str) -> Watch:
@@ -185,6 +221,13 @@ def watched(page: Page, url: str) -> Watch:
     page.on("request", lambda r: None if r.url.startswith(ours) else watch.foreign.append(r.url))
     page.on("pageerror", lambda error: watch.errors.append(str(error)))
     return watch
+
+
+def drawn(page: Page) -> None:
+    """Until the page's script has ended, its late parts are here, and what they draw stands."""
+    expect(page.locator('[data-test-script-state="notRunning"] h1').first).to_be_visible()
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    page.wait_for_timeout(1000)
 
 
 def location(page: Page) -> str:
@@ -267,6 +310,6 @@ def node_module(path: str) -> Path:
 
 
 __all__ = [
-    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "choose_run", "dashboard", "focus_replay",
-    "location", "node_module", "replay", "until", "wait_step", "watched",
+    "NOW_NS", "PATIENCE", "Role", "Site", "choose_row", "choose_run", "dashboard", "drawn",
+    "focus_replay", "location", "node_module", "replay", "until", "wait_step", "watched",
 ]  # fmt: skip

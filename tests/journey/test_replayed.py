@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.collector.process import collector
-from tests.conftest import clone
+from tests.conftest import clone, run_waypost
 from tests.shared import ROOT
 from waypost import names
 from waypost.demo.knowledge import TOPICS
@@ -56,6 +56,9 @@ class Place:
     collector: str
     folder: Path
 
+    def say(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return run_waypost(*arguments, env={"WAYPOST_DATABASE_URL": self.url})
+
     def waypost(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         given = {
             **os.environ, "WAYPOST_DATABASE_URL": self.url, "PYTHONPATH": str(ROOT),
@@ -86,7 +89,7 @@ def place(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         send(running.address, now=time.time_ns(), count=30, seed=35)
         made = Place(url, running.address, folder)
         since = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 3 * 86_400))
-        added = made.waypost("dataset", "add", "all", "--since", since)
+        added = made.say("dataset", "add", "all", "--since", since)
         assert added.returncode == 0, added.stderr
         yield made
     next(cloned, None)
@@ -123,7 +126,7 @@ def test_the_demos_agent_says_again_what_it_said(place: Place) -> None:
 
 
 def test_a_candidate_that_mails_somebody_else_is_stopped_before_it_does(place: Place) -> None:
-    listed = place.waypost("dataset", "export", "all", "--runs")
+    listed = place.say("dataset", "export", "all", "--runs")
     cases = [json.loads(line) for line in listed.stdout.splitlines()]
     mailed = next(c for c in cases if any(s["tool"] == "send_email" for s in c["run"]["steps"]))
     done = place.waypost("replay", "--trace", mailed["trace_id"], "--agent", "other:agent")

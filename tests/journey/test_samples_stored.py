@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from sqlalchemy.engine import Engine
 
 from collector.convention import Reader, read_log
 from collector.decode import Encoding, decode_logs, decode_traces
+from tests.conftest import clone
 from tests.shared import SAMPLES
 from waypost.assembly import assemble
 from waypost.records import Content, Feedback, Reading, Trajectory
 from waypost.store import runs
+from waypost.store.engine import connect
 from waypost.store.ingest import Writer
 
 FILES = sorted(p for p in SAMPLES.glob("*.json") if p.name.count(".") == 1)
@@ -38,6 +41,15 @@ def comparable(run: Trajectory) -> Trajectory:
     """With the times of verdicts to the microsecond, as they are kept."""
     rounded = [dataclasses.replace(f, at=f.at // 1000 * 1000) for f in run.feedback]
     return dataclasses.replace(run, feedback=tuple(sorted(rounded, key=repr)))
+
+
+@pytest.fixture(scope="module")
+def engine(servers: dict[str, str]) -> Iterator[Engine]:
+    """One database for all samples: no two hold the same run."""
+    for url in clone(servers["18"]):
+        made = connect(url)
+        yield made
+        made.dispose()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

@@ -134,4 +134,5 @@ def keep_it_as_a_case(page: Page, up: Up) -> None:
     page.get_by_label("Name of the new dataset").fill("beyond the handbook")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("1 case added to beyond the handbook.")).to_be_visible()
+    expect(page.get_by_text("beyond the handbook, version 1")).to_be_visible()
     assert stored(up, "select count(*) from dataset_case") == [(1,)]

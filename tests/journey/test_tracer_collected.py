@@ -90,12 +90,13 @@ def test_deltas_read_back_equal_whole_inputs(record: Record) -> None:
         assert (one.input, one.system, one.tools) == (other.input, other.system, other.tools)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_order_and_doubles_of_spans_do_not_matter(record: Record, seed: int) -> None:
+def test_the_order_and_doubles_of_spans_do_not_matter(record: Record) -> None:
     spans = record(long_run)
-    shuffled = [*spans, *spans[:20]]
-    random.Random(seed).shuffle(shuffled)
-    assert read(shuffled) == read(spans)
+    run = read(spans)
+    for seed in range(3):
+        shuffled = [*spans, *spans[:20]]
+        random.Random(seed).shuffle(shuffled)
+        assert read(shuffled) == run
 
 
 def test_semconv_names_read_the_same(record: Record) -> None:

@@ -1,6 +1,5 @@
 """Reviewing by keyboard, comparing runs, and signing in with a role."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,9 @@ def press(page: Page, key: str) -> None:
     page.keyboard.press(key)
 
 
-def test_a_queue_is_worked_off_by_keyboard_alone(page: Page, site: Site) -> None:
+def test_a_queue_is_worked_off_by_keyboard_alone_and_stands_on_the_evaluators_screen(
+    page: Page, site: Site
+) -> None:
     before = len(reviews(site))
     page.goto(f"{site.url}/review?evaluator=groundedness")
     expect(page.get_by_text("Does it pass Groundedness?")).to_be_visible()
@@ -38,13 +39,6 @@ def test_a_queue_is_worked_off_by_keyboard_alone(page: Page, site: Site) -> None
     press(page, "s")
     expect(page.get_by_text("Does it pass Groundedness?")).to_be_visible()
     assert [e for _, e in reviews(site)[before:]] == ["groundedness"] * 2
-
-
-def test_agreement_stands_on_the_evaluators_screen(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/review?evaluator=tool_scope")
-    expect(page.get_by_text("Does it pass Tool scope?")).to_be_visible()
-    press(page, "a")
-    expect(page.get_by_text("You said passed.")).to_be_visible()
     page.goto(f"{site.url}/evaluators")
     expect(page.get_by_text("of them so far")).to_be_visible()
     assert "reviewed 0" not in page.content()
@@ -56,15 +50,6 @@ def test_two_runs_open_at_their_first_difference(page: Page, site: Site) -> None
     choose_row(page)
     expect(page.get_by_text("First difference at step")).to_be_visible()
     expect(page.get_by_text("left: ")).to_be_visible()
-
-
-def test_a_run_becomes_a_case(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/trace?trace_id={site.traces[5]}")
-    page.get_by_role("button", name="Add to dataset").click()
-    page.get_by_label("Name of the new dataset").fill("regressions")
-    page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("1 case added to regressions.")).to_be_visible()
-    expect(page.get_by_text("regressions, version 1")).to_be_visible()
 
 
 def test_a_rule_is_previewed_before_it_is_kept(page: Page, site: Site) -> None:
@@ -82,11 +67,17 @@ def users(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def guarded(site: Site, users: Path) -> Iterator[str]:
-    """The same store behind a login."""
-    with dashboard(site.database, WAYPOST_USERS=str(users)) as (url, _):
-        yield url
+def test_a_password_opens_what_the_role_allows_until_the_role_changes(
+    browser: Browser, site: Site, users: Path
+) -> None:
+    with dashboard(site.database, WAYPOST_USERS=str(users)) as (url, process):
+        page = browser.new_page()
+        nobody_gets_in_without_a_password(page, url)
+        the_session_is_closed_to_scripts_and_ends_with_the_role(page, url, users)
+        a_viewer_looks_and_signs_out(page, url)
+        process.terminate()
+        assert process.wait(timeout=10) is not None, "it waits for the page that is open"
+        page.close()
 
 
 def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
@@ -96,19 +87,16 @@ def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_nobody_gets_in_without_a_password(browser: Browser, guarded: str) -> None:
-    page = browser.new_page()
-    sign_in(page, guarded, "ana", "wrong password!")
+def nobody_gets_in_without_a_password(page: Page, url: str) -> None:
+    sign_in(page, url, "ana", "wrong password!")
     expect(page.get_by_role("alert")).to_have_text("That name and password do not fit.")
-    assert page.request.get(f"{guarded}/steps").status in (401, 404)
-    page.close()
+    assert page.request.get(f"{url}/steps").status in (401, 404)
 
 
-def test_a_viewer_looks_and_a_reviewer_judges_until_the_role_changes(
-    browser: Browser, guarded: str, users: Path
+def the_session_is_closed_to_scripts_and_ends_with_the_role(
+    page: Page, url: str, users: Path
 ) -> None:
-    page = browser.new_page()
-    sign_in(page, guarded, "ana")
+    sign_in(page, url, "ana")
     expect(page.get_by_text("Does it pass Hallucination?")).to_be_visible()
     (cookie,) = [c for c in page.context.cookies() if c["name"] == "waypost_session"]
     assert cookie["httpOnly"]
@@ -116,8 +104,10 @@ def test_a_viewer_looks_and_a_reviewer_judges_until_the_role_changes(
     add(users, "ana", "viewer", PASSWORD)
     press(page, "a")
     expect(page.get_by_text("session has ended")).to_be_visible()
-    sign_in(page, guarded, "ana")
+
+
+def a_viewer_looks_and_signs_out(page: Page, url: str) -> None:
+    sign_in(page, url, "ana")
     expect(page.get_by_text("Reviewing needs the role reviewer")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
-    page.close()

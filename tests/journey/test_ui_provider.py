@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.journey.conftest import Site, dashboard, free_port, location
 from tests.journey.provider import Provider, provider
@@ -35,14 +35,20 @@ def guarded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
             yield Guarded(url, users, made)
 
 
+@pytest.fixture(scope="module")
+def opened(context: BrowserContext) -> Iterator[Page]:
+    made = context.new_page()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def visitor(browser: Browser, guarded: Guarded) -> Iterator[Page]:
+def visitor(opened: Page, guarded: Guarded) -> Page:
+    """Somebody who has not signed in."""
     guarded.users.write_text(USERS)
     guarded.provider.claims.clear()
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
+    opened.context.clear_cookies()
+    return opened
 
 
 def sign_in(page: Page, guarded: Guarded, name: str, path: str = "/") -> None:
@@ -64,10 +70,23 @@ def test_the_address_decides_the_role(
     expect(keeps).to_be_enabled(enabled=role == "admin")
 
 
-def test_signing_in_leads_to_the_page_that_was_asked_for(visitor: Page, guarded: Guarded) -> None:
+def test_signing_in_leads_to_the_page_that_was_asked_for_and_signing_out_closes_it(
+    visitor: Page, guarded: Guarded
+) -> None:
     sign_in(visitor, guarded, "vic", "/traces?verdict=fail&win=7d")
     expect(visitor.get_by_text("Choose a line to open")).to_be_visible()
     assert "verdict=fail" in location(visitor)
+    expect_closed_cookie(visitor)
+    visitor.get_by_role("button", name="Sign out").click()
+    expect(visitor.get_by_text("Sign in to see this project's runs.")).to_be_visible()
+
+
+def expect_closed_cookie(visitor: Page) -> None:
+    """It is closed to scripts and ends within twelve hours."""
+    (cookie,) = [c for c in visitor.context.cookies() if c["name"] == "_streamlit_user"]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Lax"
+    assert cookie["expires"] - visitor.evaluate("Date.now() / 1000") < 12.1 * 3600
 
 
 def test_a_stranger_sees_a_sentence_and_nothing_else(visitor: Page, guarded: Guarded) -> None:
@@ -99,20 +118,3 @@ def test_a_role_that_is_taken_away_is_gone_with_the_next_click(
     guarded.users.write_text(USERS.replace("reviewer", "viewer"))
     visitor.get_by_text("7d", exact=True).first.click()
     expect(visitor.get_by_role("button", name="New dataset")).to_have_count(0)
-
-
-def test_cookies_are_closed_to_scripts_and_end_within_twelve_hours(
-    visitor: Page, guarded: Guarded
-) -> None:
-    sign_in(visitor, guarded, "vic")
-    expect(visitor.get_by_text("vic@example.org · viewer")).to_be_visible()
-    (cookie,) = [c for c in visitor.context.cookies() if c["name"] == "_streamlit_user"]
-    assert cookie["httpOnly"]
-    assert cookie["sameSite"] == "Lax"
-    assert cookie["expires"] - visitor.evaluate("Date.now() / 1000") < 12.1 * 3600
-
-
-def test_signing_out_closes_the_dashboard(visitor: Page, guarded: Guarded) -> None:
-    sign_in(visitor, guarded, "vic")
-    visitor.get_by_role("button", name="Sign out").click()
-    expect(visitor.get_by_text("Sign in to see this project's runs.")).to_be_visible()

@@ -42,19 +42,15 @@ def test_keys_walk_a_thousand_steps_with_few_rows_on_the_page(page: Page, site: 
     assert rows < 80
 
 
-def test_next_failure_goes_to_each_in_turn(page: Page, site: Site) -> None:
-    open_long(page, site)
-    page.keyboard.press("n")
-    wait_step(page, "501 / 1000")
-    page.keyboard.press("n")
-    wait_step(page, "901 / 1000")
-    page.keyboard.press("p")
-    wait_step(page, "501 / 1000")
-
-
-def test_a_run_opens_at_its_first_bad_step(page: Page, site: Site) -> None:
+def test_a_run_opens_at_its_first_bad_step_and_next_failure_goes_to_each_in_turn(
+    page: Page, site: Site
+) -> None:
     page.goto(f"{site.url}/trace?trace_id={site.traces[0]}")
     wait_step(page, "501 / 1000")
+    focus_replay(page)
+    for key, step in (("Home", 1), ("n", 501), ("n", 901), ("p", 501)):
+        page.keyboard.press(key)
+        wait_step(page, f"{step} / 1000")
 
 
 def test_the_address_follows_the_step(page: Page, site: Site) -> None:

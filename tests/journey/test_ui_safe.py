@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from tests.journey.conftest import Site, dashboard, replay, wait_step
+from tests.journey.conftest import Site, drawn, replay
 from ui.guard import HEADERS
 
 SCREENS = ("", "traces", "review", "evaluators", "alerts?new=1", "datasets", "settings")
@@ -18,7 +18,7 @@ SCREENS = ("", "traces", "review", "evaluators", "alerts?new=1", "datasets", "se
 def open_hostile(page: Page, site: Site, path: str) -> None:
     mark = "&" if "?" in path else "?"
     page.goto(f"{site.url}/{path}{mark}project=hostile&win=7d")
-    page.wait_for_timeout(2500)
+    drawn(page)
 
 
 @pytest.mark.parametrize("path", SCREENS)
@@ -79,18 +79,3 @@ def test_a_web_socket_from_another_page_is_refused(site: Site) -> None:
     address = site.url.replace("http://", "ws://") + "/_stcore/stream"
     with pytest.raises(InvalidStatus), connect(address, origin=Origin("http://attacker.invalid")):
         pytest.fail("the socket was opened")
-
-
-def test_the_dashboard_stops_within_seconds_of_sigterm(site: Site, page: Page) -> None:
-    with dashboard(site.database) as (url, process):
-        page.context.new_page().goto(url)
-        page.wait_for_timeout(2000)
-        process.terminate()
-        assert process.wait(timeout=10) is not None
-
-
-def test_a_page_comes_back_after_a_reload_in_the_middle(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/trace?trace_id={site.traces[0]}&step=400")
-    wait_step(page, "400 / 1000")
-    page.reload()
-    wait_step(page, "400 / 1000")

@@ -24,9 +24,14 @@ def choose_worst_cell(page: Page) -> None:
     expect(page.get_by_text(CHOSEN, exact=True)).to_be_visible()
 
 
-def test_the_first_sentence_names_the_failing_cohort(page: Page, site: Site) -> None:
+def test_the_first_sentence_names_the_failing_cohort_and_its_cell_says_rate_interval_and_n(
+    page: Page, site: Site
+) -> None:
     open_home(page, site)
     expect(page.get_by_text("out of line in the last 24 hours")).to_be_visible()
+    shown = page.locator(CELL, has_text="▲").first
+    assert re.fullmatch(r"\d+ % ▲\d+–\d+ % of [\d,]+", shown.inner_text().replace("\n", ""))
+    assert "surely worse than usual" in (shown.get_attribute("aria-label") or "")
 
 
 def test_one_click_leads_from_the_sentence_to_the_first_bad_step(page: Page, site: Site) -> None:
@@ -55,13 +60,6 @@ def test_the_grid_is_walked_and_chosen_by_keys(page: Page, site: Site) -> None:
         page.keyboard.press(key)
     expect(page.locator("td.chosen")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_text(CHOSEN, exact=True)).to_be_visible()
-
-
-def test_a_cell_says_its_rate_its_interval_and_its_n(page: Page, site: Site) -> None:
-    open_home(page, site)
-    shown = page.locator(CELL, has_text="▲").first
-    assert re.fullmatch(r"\d+ % ▲\d+–\d+ % of [\d,]+", shown.inner_text().replace("\n", ""))
-    assert "surely worse than usual" in (shown.get_attribute("aria-label") or "")
 
 
 def test_back_and_forward_keep_the_filter(page: Page, site: Site) -> None:
@@ -97,8 +95,10 @@ def test_a_link_to_a_cell_opens_it(page: Page, site: Site) -> None:
     expect(page.get_by_text("Newest failing runs")).to_be_visible()
 
 
-def test_a_short_link_opens_a_step(page: Page, site: Site) -> None:
+def test_a_short_link_opens_a_step_and_a_reload_comes_back_to_it(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/t/{site.traces[0]}/77")
+    wait_step(page, "77 / 1000")
+    page.reload()
     wait_step(page, "77 / 1000")
 
 

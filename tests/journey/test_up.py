@@ -14,19 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import run_waypost
+from tests.conftest import empty, run_waypost
 from tests.shared import ROOT
 from waypost.store.embedded import EmbeddedPostgres
 
 pytestmark = [pytest.mark.store, pytest.mark.slow]
-
-
-def waypost(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "waypost", *arguments],
-        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
-        env={**os.environ, "WAYPOST_DATA": str(data), "WAYPOST_SHARED_BUFFERS_MB": "32"},
-    )  # fmt: skip
 
 
 def free_port() -> int:
@@ -88,23 +80,24 @@ def data(tmp_path: Path) -> Iterator[Path]:
         psutil.wait_procs([postmaster], timeout=10)
 
 
-def test_up_starts_answers_doctor_and_stops_cleanly(data: Path) -> None:
+def test_up_outlives_its_postgres_takes_over_what_a_killed_one_left_and_stops_cleanly(
+    data: Path,
+) -> None:
+    lose_postgres_and_be_killed(data)
     up = Up(data, "--no-ui")
     up.wait_for("Ctrl-C")
     parts = up.descendants()
-    second = waypost(data, "up")
+    say = partial(run_waypost, env={"WAYPOST_DATA": str(data)})
+    second = say("up")
     assert (second.returncode, "already runs" in second.stderr) == (1, True)
-    listed = waypost(data, "project", "list", "--json")
-    assert json.loads(listed.stdout)[0]["name"] == "default"
+    assert json.loads(say("project", "list", "--json").stdout)[0]["name"] == "default"
     assert up.end(signal.SIGINT) == 0
-    _, alive = psutil.wait_procs(parts, timeout=15)
-    assert alive == []
+    assert alive(parts, 15) == []
     assert EmbeddedPostgres(data).postmaster() is None
 
 
-def test_postgres_is_started_again_when_it_dies_and_up_takes_over_what_a_killed_one_left(
-    data: Path,
-) -> None:
+def lose_postgres_and_be_killed(data: Path) -> None:
+    """Postgres is started again when it dies, and every part ends with a killed `up`."""
     up = Up(data, "--no-ui")
     up.wait_for("Ctrl-C")
     postmaster = EmbeddedPostgres(data).postmaster()
@@ -113,56 +106,69 @@ def test_postgres_is_started_again_when_it_dies_and_up_takes_over_what_a_killed_
     up.wait_for("starting it again")
     parts = up.descendants()
     up.end(signal.SIGKILL)
-    _, alive = psutil.wait_procs(parts, timeout=20)
-    assert alive == []
-    again = Up(data, "--no-ui")
-    again.wait_for("Ctrl-C")
-    assert again.end() == 0
+    assert alive(parts, 20) == []
+
+
+def alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended within so many seconds."""
+    return psutil.wait_procs(processes, timeout=seconds)[1]
+
+
+def test_wrong_use_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "waypost", "nonsense"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        env={**os.environ, "WAYPOST_DATA": str(tmp_path / "data")},
+    )  # fmt: skip
+    is_one_sentence(done, 2, "No such command 'nonsense'")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("nonsense",), 2, "No such command 'nonsense'"),
         (("up", "--workers", "many"), 2, "--workers"),
         (("up", "--database-url", "mysql://x/y"), 2, "postgresql://"),
         (("migrate", "--database-url", "postgresql://127.0.0.1:1/x"), 1, "does not answer"),
         (("up", "--host", "0.0.0.0", "--data", "none"), 2, "open to everyone"),
     ],
 )
-def test_wrong_use_is_one_sentence_without_a_traceback(
+def test_wrong_values_are_one_sentence_without_a_traceback(
     tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    done = waypost(tmp_path / "data", *arguments)
+    is_one_sentence(run_waypost(*arguments, env={"WAYPOST_DATA": str(tmp_path)}), code, said)
+
+
+def is_one_sentence(done: "subprocess.CompletedProcess[str]", code: int, said: str) -> None:
     assert done.returncode == code
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_taken_port_is_named_with_its_option(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_with_its_option() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = waypost(tmp_path / "data", "up", "--otlp-http", port)
+        nowhere = ("--database-url", "postgresql://127.0.0.1:1/x")
+        done = run_waypost("up", *nowhere, "--otlp-http", port)
     assert done.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
     assert "--otlp-http" in done.stderr
 
 
 def test_doctor_says_how_to_mend_what_is_down(tmp_path: Path) -> None:
-    done = waypost(tmp_path / "data", "doctor", "--json")
+    done = run_waypost("doctor", "--json", env={"WAYPOST_DATA": str(tmp_path / "data")})
     findings = {f["check"]: f for f in json.loads(done.stdout)}
     assert done.returncode == 1
     assert not findings["postgres"]["fine"]
     assert "waypost up" in findings["postgres"]["mend"]
 
 
-def test_keys_and_projects_are_managed_from_the_command_line(data: Path) -> None:
-    with EmbeddedPostgres(data, buffers_mb=32):
-        assert waypost(data, "migrate").returncode == 0
-        say = partial(run_waypost, env={"WAYPOST_DATA": str(data)})
+def test_keys_and_projects_are_managed_from_the_command_line(servers: dict[str, str]) -> None:
+    for url in empty(servers["18"]):
+        say = partial(run_waypost, env={"WAYPOST_DATABASE_URL": url})
+        assert say("migrate").returncode == 0
         assert say("project", "create", "claims").returncode == 0
         made = say("key", "create", "--project", "claims", "--scope", "read")
         assert made.stdout.startswith("wp_")
