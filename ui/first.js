@@ -49,14 +49,13 @@ const BLOCKS = {
     const made = el("div");
     inner = made.attachShadow({ mode: "closed" });
     inner.append(el("style", "", first.style[block.name]));
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const setStateValue = (name, value) => told.push([name, value]);
     const setTriggerValue = (name, value) => {
       const href = LEADS[block.name](block, value);
       if (href) location.assign(href);
       else told.push([name, value]);
     };
-    draw({ data: { ...block.data, dark }, parentElement: inner, setStateValue, setTriggerValue });
+    draw({ data: block.data, parentElement: inner, setStateValue, setTriggerValue });
     return made;
   },
 };

@@ -33,7 +33,6 @@ class Grid {
     this.seen = seen;
     this.data = data;
     const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
-    this.box.classList.toggle("dark", data.dark);
     if (data.chosen) this.at = data.chosen;
     this.box.replaceChildren(this.table());
     if (hadFocus) this.cell(...this.at)?.focus();

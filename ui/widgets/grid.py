@@ -49,11 +49,7 @@ def drawn(
 
 def grid(data: Mapping[str, Json], *, on_choose: Callable[[], None]) -> None:
     """Draws the grid; `picked` names the cell while `on_choose` runs."""
-    component("grid")(
-        key=KEY,
-        data={**data, "dark": st.context.theme.type == "dark"},
-        on_cell_change=on_choose,
-    )
+    component("grid")(key=KEY, data=dict(data), on_cell_change=on_choose)
 
 
 def picked() -> tuple[int, int] | None:
