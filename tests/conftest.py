@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest.mock import patch
 
 import psycopg
@@ -22,7 +23,7 @@ from waypost.store.migrate import migrate
 
 __all__ = ["receiver"]  # a fixture
 
-_NEEDS_STORE = {"servers", "postgres", "database", "engine", "any_engine"}
+_NEEDS_STORE = {"servers", "cluster", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}
 
 
@@ -58,6 +59,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             debian.stop()
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a migrated server that does not run: to copy it takes a tenth of the
+    time that it takes to make one."""
+    folder = tmp_path_factory.mktemp("cluster") / "pg"
+    with EmbeddedPostgres(folder, buffers_mb=64, fsync=False) as server:
+        engine = connect(server.url)
+        migrate(engine)
+        engine.dispose()
+    return folder
+
+
 def _make_template(url: str) -> None:
     _command(url, "create database template")
     engine = connect(named(url, "template"))
@@ -89,7 +102,8 @@ def clone(server: str) -> Iterator[str]:
 def empty(server: str, *, template: str = "template0") -> Iterator[str]:
     """A database without a schema, dropped afterwards."""
     name = f"t{uuid.uuid4().hex}"
-    _command(server, f"create database {name} template {template}")
+    # A log of each page, as by default, costs three times the CPU: the server keeps nothing.
+    _command(server, f"create database {name} template {template} strategy file_copy")
     yield named(server, name)
     _command(server, f"drop database {name} with (force)")
 

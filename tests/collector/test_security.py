@@ -88,7 +88,7 @@ def test_a_key_is_required_on_any_address_but_loopback(database: str, tmp_path: 
     running = Running(database, tmp_path, {"WAYPOST_HOST": "127.0.0.2"}).start()
     try:
         url = f"http://127.0.0.2:{running.http}/v1/traces"
-        answer = answered(lambda: httpx.post(url, content=b""))
+        answer = answered(lambda: running.client.post(url, content=b""))
     finally:
         running.stop()
     assert answer.status_code == 401
@@ -99,12 +99,12 @@ def test_browsers_may_send_only_from_listed_origins(database: str, tmp_path: Pat
     allowed = {"WAYPOST_CORS_ORIGINS": "https://shop.example"}
     with collector(database, tmp_path, **allowed) as running:
         url = running.address + "/v1/traces"
-        mine = httpx.options(url, headers=origin)
-        other = httpx.options(url, headers={**origin, "origin": "https://evil.example"})
+        mine = running.client.options(url, headers=origin)
+        other = running.client.options(url, headers={**origin, "origin": "https://evil.example"})
     assert mine.headers["access-control-allow-origin"] == "https://shop.example"
     assert "access-control-allow-origin" not in other.headers
     with collector(database, tmp_path) as running:
-        plain = httpx.options(running.address + "/v1/traces", headers=origin)
+        plain = running.client.options(running.address + "/v1/traces", headers=origin)
     assert "access-control-allow-origin" not in plain.headers
 
 
