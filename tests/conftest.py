@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Engine
 
 from tests.postgres15 import Debian15
 from tests.receiver import receiver
+from tests.shared import quick_folder
 from waypost.cli import main
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
@@ -44,10 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def servers() -> Iterator[dict[str, str]]:
     """Postgres servers by name, each with a migrated database `template`: URL of the server."""
-    data = tmp_path_factory.mktemp("pg")
-    with EmbeddedPostgres(data, buffers_mb=128, fsync=False) as embedded:
+    folder = quick_folder("waypost-pg18-")
+    with EmbeddedPostgres(folder / "data", buffers_mb=128, fsync=False) as embedded:
         found = {"18": embedded.url}
         debian = Debian15.start()
         if debian is not None:
@@ -57,6 +59,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         yield found
         if debian is not None:
             debian.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
