@@ -47,19 +47,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[str, str]]:
-    """Postgres servers by name, each with a migrated database `template`: URL of the server."""
+    """The embedded Postgres with a migrated database `template`: its URL by its version."""
     folder = quick_folder("waypost-pg18-")
     with EmbeddedPostgres(folder / "data", buffers_mb=128, fsync=False) as embedded:
-        found = {"18": embedded.url}
-        debian = Debian15.start()
-        if debian is not None:
-            found["15"] = debian.url
-        for url in found.values():
-            _make_template(url)
-        yield found
-        if debian is not None:
-            debian.stop()
+        _make_template(embedded.url)
+        yield {"18": embedded.url}
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def newest(servers: dict[str, str]) -> str:
+    """The URL of the embedded server."""
+    return servers["18"]
+
+
+@pytest.fixture(scope="session")
+def oldest() -> Iterator[str]:
+    """The URL of a Postgres 15 with the same template, which most files do not need."""
+    debian = Debian15.start()
+    if debian is None:
+        pytest.skip("Debian's Postgres 15 is not installed here")
+    _make_template(debian.url)
+    yield debian.url
+    debian.stop()
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +107,13 @@ def database(servers: dict[str, str]) -> Iterator[str]:
     yield from clone(servers["18"])
 
 
-def clone(server: str) -> Iterator[str]:
-    """A copy of the migrated template, dropped afterwards."""
-    yield from empty(server, template="template")
+def clone(server: str, of: str = "") -> Iterator[str]:
+    """A copy of the migrated template or of the database at that URL, dropped afterwards.
+
+    Nobody may be connected to what is copied.
+    """
+    name = of.partition("///")[2].partition("?")[0]
+    yield from empty(server, template=name or "template")
 
 
 def empty(server: str, *, template: str = "template0") -> Iterator[str]:
@@ -119,12 +133,10 @@ def engine(database: str) -> Iterator[Engine]:
     made.dispose()
 
 
-@pytest.fixture(params=["18", "15"])
-def any_engine(request: pytest.FixtureRequest, servers: dict[str, str]) -> Iterator[Engine]:
+@pytest.fixture(params=["newest", "oldest"])
+def any_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """The same, on each server version there is here."""
-    if request.param not in servers:
-        pytest.skip("Debian's Postgres 15 is not installed here")
-    for url in clone(servers[request.param]):
+    for url in clone(request.getfixturevalue(request.param)):
         made = connect(url)
         yield made
         made.dispose()
