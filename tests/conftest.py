@@ -84,6 +84,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copy_cluster(cluster: Path, to: Path) -> Path:
+    """A copy for one test, with the files' owner."""
+    subprocess.run(["cp", "-a", cluster, to], check=True)
+    return to
+
+
 def _make_template(url: str) -> None:
     _command(url, "create database template")
     engine = connect(named(url, "template"))

@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from tests.collector.process import (
     plain_client,
     stored,
 )
+from tests.conftest import copy_cluster
 from tests.unit.collector.otlp import a_span
 from waypost.store.embedded import EmbeddedPostgres
 
@@ -38,8 +38,9 @@ SIZE = 20
 @pytest.fixture
 def postgres(cluster: Path, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A server of its own, which a test may stop and kill."""
-    subprocess.run(["cp", "-a", cluster, tmp_path / "pg"], check=True)
-    with EmbeddedPostgres(tmp_path / "pg", buffers_mb=64, fsync=False) as server:
+    with EmbeddedPostgres(
+        copy_cluster(cluster, tmp_path / "pg"), buffers_mb=64, fsync=False
+    ) as server:
         yield server
 
 
