@@ -108,11 +108,12 @@ def running_collector(url: str, data: Path, http: int, port: int) -> Iterator[ps
 
 def wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
     end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        with suppress(httpx.HTTPError):
-            if httpx.get(address).status_code == 200:
-                return
-        time.sleep(0.05)
+    with httpx.Client() as client:
+        while process.poll() is None and time.monotonic() < end:
+            with suppress(httpx.HTTPError):
+                if client.get(address).status_code == 200:
+                    return
+            time.sleep(0.05)
     raise RuntimeError("the collector did not start")
 
 

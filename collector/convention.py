@@ -61,10 +61,9 @@ class Reader:
         recall: Recall | None = None,
         prices: Prices | None = None,
     ) -> None:
-        found = discover(Convention, package=PACKAGE, group=GROUP)
-        self._conventions = sorted(
-            found if conventions is None else conventions, key=lambda c: (c.rank, c.name)
-        )
+        if conventions is None:
+            conventions = discover(Convention, package=PACKAGE, group=GROUP)
+        self._conventions = sorted(conventions, key=lambda c: (c.rank, c.name))
         self.recall = recall or Recall()
         self._prices = prices
         self._identities = Identities()

@@ -7,13 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from evaluators.alerts.watch import alert_chores, read
 from evaluators.chores import Chore, run_chores, store_chores
 from evaluators.clerk import Budget, Clerk
 from evaluators.desk import Desk
 from evaluators.health import LOOK_SECONDS, look_at_all
-from evaluators.outbox import Outbox
 from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
@@ -22,6 +22,9 @@ from waypost.settings import Settings
 from waypost.store import evaluator_settings, projects
 from waypost.store.engine import Engine, plainly
 from waypost.store.opened import store
+
+if TYPE_CHECKING:
+    from evaluators.outbox import Outbox
 
 Loop = Callable[[threading.Event], None]
 STOP_SECONDS = 10.0
@@ -70,6 +73,16 @@ def find_clerk(settings: Settings, engine: Engine, desk: Desk) -> tuple[Clerk | 
     return clerk, "" if clerk else NO_JUDGE
 
 
+def find_outbox(settings: Settings) -> "Outbox | None":
+    """Whoever tells others of scores; None where nobody asks for them."""
+    if not settings.scores_endpoint:
+        return None
+    # OTLP and its client take as long to import as SQLAlchemy, and most workers need neither.
+    from evaluators.outbox import Outbox
+
+    return Outbox(settings.scores_endpoint)
+
+
 def spare_garbage() -> None:
     """Runs are many small objects that live for one batch: Python's collector of garbage looks at
     them in vain, a tenth of all time with its own thresholds."""
@@ -92,7 +105,7 @@ def work(settings: Settings, stop: threading.Event | None = None) -> None:
         show_file(engine, plans, shown)
         desk = Desk(plans)
         clerk, vacant = find_clerk(settings, engine, desk)
-        outbox = Outbox(settings.scores_endpoint) if settings.scores_endpoint else None
+        outbox = find_outbox(settings)
         worker = Worker(
             engine,
             desk,

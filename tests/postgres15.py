@@ -4,9 +4,10 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.shared import quick_folder
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -25,7 +26,7 @@ class Debian15:
             return None
         # Not below pytest's own folder, which it keeps closed to the server's user; and short,
         # because the path of a socket must be.
-        folder = Path(tempfile.mkdtemp(prefix="waypost-pg15-"))
+        folder = quick_folder("waypost-pg15-")
         _give(folder)
         data = folder / "data"
         _run("initdb", "-D", str(data), "-U", "waypost", "--auth=trust", "-E", "UTF8", "--locale=C")

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import linalg
+
+from waypost.late import scipy
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -101,11 +101,11 @@ def run_length(p: float, up: float, down: float, limit: float) -> float:
             rows.append(here[inside])
             columns.append(target[inside])
             values.append(-chance * part[inside])
-    chain = sparse.csc_matrix(
+    chain = scipy("sparse").csc_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(_STATES, _STATES),
     )
-    return float(linalg.spsolve(chain, np.ones(_STATES))[0])
+    return float(scipy("sparse.linalg").spsolve(chain, np.ones(_STATES))[0])
 
 
 def steps(p0: float, p1: float, wanted: float) -> Steps:

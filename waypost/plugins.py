@@ -3,7 +3,8 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TypeVar
 
@@ -41,10 +42,15 @@ def _load(name: str) -> ModuleType:
 
 
 def _entry_points(group: str) -> Iterator[object]:
-    for point in sorted(entry_points(group=group), key=lambda p: p.name):
+    for point in _points(group):
         try:
             yield point.load()
         except (ImportError, AttributeError) as error:
             raise PluginBroken(
                 f"Entry point {point.name!r} of group {group} failed to load: {error}"
             ) from error
+
+
+@cache  # to look through what is installed takes longer than to read fifty spans
+def _points(group: str) -> list[EntryPoint]:
+    return sorted(entry_points(group=group), key=lambda p: p.name)

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from tests.collector.process import Running, collector, stored
+from tests.conftest import clone
 
 PACKAGES = ("@opentelemetry/exporter-trace-otlp-http", "@opentelemetry/sdk-trace-node")
 SCRIPT = """
@@ -34,10 +35,11 @@ await provider.shutdown();
 """
 
 
-@pytest.fixture
-def server(database: str, tmp_path: Path) -> Iterator[Running]:
-    with collector(database, tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module")
+def server(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    for url in clone(servers["18"]):
+        with collector(url, tmp_path_factory.mktemp("collector")) as running:
+            yield running
 
 
 EXPORTERS: dict[str, Callable[[Running], SpanExporter]] = {
@@ -52,6 +54,7 @@ EXPORTERS: dict[str, Callable[[Running], SpanExporter]] = {
 
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_the_python_exporters_lose_nothing(server: Running, name: str) -> None:
+    before = set(stored(server.url))
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(EXPORTERS[name](server)))
     tracer = provider.get_tracer("test")
@@ -59,7 +62,7 @@ def test_the_python_exporters_lose_nothing(server: Running, name: str) -> None:
         with tracer.start_as_current_span("chat", attributes={"number": number}):
             continue
     provider.shutdown()
-    assert len(set(stored(server.url))) == 300
+    assert len(set(stored(server.url)) - before) == 300
 
 
 def test_the_python_log_exporter_is_accepted(server: Running) -> None:
@@ -81,5 +84,5 @@ def test_the_javascript_exporter_loses_nothing(server: Running, tmp_path: Path) 
     url = server.address + "/v1/traces"
     subprocess.run(["node", "send.mjs", url], cwd=tmp_path, check=True, timeout=60)
     with psycopg.connect(server.url) as connection:
-        tools = connection.execute("select tool from step").fetchall()
+        tools = connection.execute("select tool from step where tool is not null").fetchall()
     assert tools == [("look",)] * 50

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-import httpx
 import psycopg
 import pytest
 
@@ -95,7 +94,7 @@ def test_a_key_is_written_nowhere_but_as_a_hash(server: Running) -> None:
             "select k::text from api_key k union all select a::text from audit a"
         )
         assert not [row for row in rows if secret in row[0]]
-    assert secret not in httpx.get(server.address + "/metrics").text
+    assert secret not in server.client.get(server.address + "/metrics").text
 
 
 def test_a_key_that_may_only_read_cannot_send(server: Running) -> None:

@@ -80,7 +80,7 @@ def test_a_body_may_come_in_chunks_without_a_length(server: Running) -> None:
     body = batch(first, 2)
     parts = (body[i : i + 50] for i in range(0, len(body), 50))
     kind = {"content-type": "application/x-protobuf"}
-    assert httpx.post(server.address + "/v1/traces", content=parts, headers=kind).is_success
+    assert server.client.post(server.address + "/v1/traces", content=parts, headers=kind).is_success
     assert first + 1 in stored(server.url)
 
 
@@ -126,7 +126,7 @@ def test_what_is_wrong_is_told_in_a_status(
 ) -> None:
     method, path = request_line.split()
     sent = {"content-type": "application/x-protobuf", **headers}
-    answer = httpx.request(method, server.address + path, content=body, headers=sent)
+    answer = server.client.request(method, server.address + path, content=body, headers=sent)
     assert answer.status_code == status
     if "html" not in sent["content-type"]:
         assert Status.FromString(answer.content).message
@@ -194,14 +194,14 @@ def test_values_postgres_refuses_do_not_fail_their_batch(server: Running) -> Non
 
 def test_metrics_are_accepted_and_counted_as_dropped(server: Running) -> None:
     assert server.post(b"", path="/v1/metrics").status_code == 200
-    text = httpx.get(server.address + "/metrics").text
+    text = server.client.get(server.address + "/metrics").text
     assert 'outcome="dropped",project="1",reason="metrics"' in text
 
 
 def counted(server: Running) -> dict[str, float]:
     """Spans by what became of them."""
     found: dict[str, float] = {}
-    for line in httpx.get(server.address + "/metrics").text.splitlines():
+    for line in server.client.get(server.address + "/metrics").text.splitlines():
         told = re.match(r'waypost_items_total\{outcome="(\w+)".*signal="traces"\} (\S+)', line)
         if told:
             found[told[1]] = found.get(told[1], 0) + float(told[2])
@@ -235,8 +235,8 @@ def test_log_records_give_messages_and_verdicts(server: Running) -> None:
 
 
 def test_health_is_told(server: Running) -> None:
-    assert httpx.get(server.address + "/healthz").status_code == 200
-    assert httpx.get(server.address + "/readyz").status_code == 200
+    assert server.client.get(server.address + "/healthz").status_code == 200
+    assert server.client.get(server.address + "/readyz").status_code == 200
 
 
 def call(server: Running, body: bytes, **options: Any) -> bytes:
@@ -280,7 +280,7 @@ def test_a_slow_header_is_cut_off_and_disturbs_nobody(server: Running, tmp_path:
 
 def test_rest_is_put_together_once_though_many_ask_first(server: Running) -> None:
     def ask(_: int) -> int:
-        return httpx.get(server.address + "/api/v1/openapi.json", timeout=60).status_code
+        return server.client.get(server.address + "/api/v1/openapi.json", timeout=60).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(8))) == {200}

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -20,7 +21,16 @@ from cryptography.x509.oid import NameOID
 from collector.packing import Parcel
 from collector.spool import Spool
 from tests.collector.process import EXPORT, Running, answered, batch, collector, free_port, stored
+from tests.conftest import clone
 from waypost.errors import DiskFull
+
+
+@pytest.fixture(scope="module")
+def plain(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A collector with no setting of its own."""
+    for url in clone(servers["18"]):
+        with collector(url, tmp_path_factory.mktemp("collector")) as running:
+            yield running
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
@@ -88,46 +98,45 @@ def test_a_key_is_required_on_any_address_but_loopback(database: str, tmp_path: 
     running = Running(database, tmp_path, {"WAYPOST_HOST": "127.0.0.2"}).start()
     try:
         url = f"http://127.0.0.2:{running.http}/v1/traces"
-        answer = answered(lambda: httpx.post(url, content=b""))
+        answer = answered(lambda: running.client.post(url, content=b""))
     finally:
         running.stop()
     assert answer.status_code == 401
 
 
-def test_browsers_may_send_only_from_listed_origins(database: str, tmp_path: Path) -> None:
+def test_browsers_may_send_only_from_listed_origins(
+    plain: Running, database: str, tmp_path: Path
+) -> None:
     origin = {"origin": "https://shop.example", "access-control-request-method": "POST"}
     allowed = {"WAYPOST_CORS_ORIGINS": "https://shop.example"}
     with collector(database, tmp_path, **allowed) as running:
         url = running.address + "/v1/traces"
-        mine = httpx.options(url, headers=origin)
-        other = httpx.options(url, headers={**origin, "origin": "https://evil.example"})
+        mine = running.client.options(url, headers=origin)
+        other = running.client.options(url, headers={**origin, "origin": "https://evil.example"})
     assert mine.headers["access-control-allow-origin"] == "https://shop.example"
     assert "access-control-allow-origin" not in other.headers
-    with collector(database, tmp_path) as running:
-        plain = httpx.options(running.address + "/v1/traces", headers=origin)
-    assert "access-control-allow-origin" not in plain.headers
+    unasked = plain.client.options(plain.address + "/v1/traces", headers=origin)
+    assert "access-control-allow-origin" not in unasked.headers
 
 
-def test_a_body_that_trickles_is_cut_off(database: str, tmp_path: Path) -> None:
-    with collector(database, tmp_path) as running:
-        slow = socket.create_connection(("127.0.0.1", running.http))
-        slow.sendall(
-            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
-            b"content-length: 1000\r\n\r\nx"
-        )
-        assert running.post(batch(0, 1)).status_code == 200
-        slow.settimeout(40)
-        answer = slow.recv(100)
-        slow.close()
+def test_a_body_that_trickles_is_cut_off(plain: Running) -> None:
+    slow = socket.create_connection(("127.0.0.1", plain.http))
+    slow.sendall(
+        b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+        b"content-length: 1000\r\n\r\nx"
+    )
+    assert plain.post(batch(0, 1)).status_code == 200
+    slow.settimeout(40)
+    answer = slow.recv(100)
+    slow.close()
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def test_two_collectors_cannot_take_one_port(database: str, tmp_path: Path) -> None:
-    with collector(database, tmp_path) as running:
-        second = Running(database, tmp_path, http=running.http, grpc=free_port()).start()
-        assert second.process is not None
-        assert second.process.wait(60) == 1
-        assert running.post(batch(0, 1)).status_code == 200
+def test_two_collectors_cannot_take_one_port(plain: Running) -> None:
+    second = Running(plain.url, plain.data, http=plain.http, grpc=free_port()).start()
+    assert second.process is not None
+    assert second.process.wait(60) == 1
+    assert plain.post(batch(0, 1)).status_code == 200
 
 
 def test_a_full_disk_below_the_spool_is_told_and_keeps_what_was_there(

@@ -1,6 +1,8 @@
 """Every evaluator keeps the contract, whatever it is given."""
 
+import random
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
@@ -14,6 +16,7 @@ from waypost.records import Document, Json, Kind, Memory, Message, Outcome, Step
 
 EVALUATORS = find_evaluators()
 each = pytest.mark.parametrize("name", sorted(EVALUATORS))
+SHARE = 8  # of 1,800 recorded runs, one in so many; which ones, the seed of the test run says
 ODD_TEXTS = (
     "",
     " \n\t",
@@ -136,6 +139,6 @@ def test_what_real_clients_sent_never_raises(convention: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", RUN_SETS)
 def test_real_runs_never_raise(source: str) -> None:
-    for recorded in recorded_runs(source):
+    for recorded in islice(recorded_runs(source), random.randrange(SHARE), None, SHARE):
         for judge in EVALUATORS.values():
             judge_all(judge, recorded.run)

@@ -3,8 +3,9 @@
 import dataclasses
 import datetime as dt
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,10 +15,12 @@ from evaluators.alerts import engine as alert_engine
 from evaluators.alerts.previews import history
 from evaluators.alerts.rules import Rule
 from evaluators.alerts.watch import alert_chores, keep_rules
+from tests.conftest import clone
 from tests.planted import Planted, plant, verdict_of
 from waypost.settings import Settings
 from waypost.store import alerts, deliveries, feed, incidents
 from waypost.store.audit import Actor
+from waypost.store.engine import connect
 from waypost.store.incidents import Incident
 from waypost.store.partitions import ensure_days
 
@@ -85,18 +88,51 @@ BAD = {**USUAL, ("v14", "eu"): 0.5}
 
 
 @pytest.fixture
-def site(engine: Engine) -> Site:
+def fresh(engine: Engine) -> Site:
     return Site(engine)
 
 
-def test_steady_traffic_says_nothing(site: Site) -> None:
-    site.traffic(USUAL, minutes=300)
-    assert site.incidents() == []
-    assert site.messages() == []
+@dataclasses.dataclass(frozen=True)
+class Usual:
+    """A store after two hours of usual traffic, and what its site knew then."""
+
+    url: str
+    now: dt.datetime
+    count: int
+    chance: tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def two_hours(servers: dict[str, str]) -> Iterator[Usual]:
+    """Made once; each test has a copy."""
+    for url in clone(servers["18"]):
+        engine = connect(url)
+        site = Site(engine)
+        site.traffic(USUAL, minutes=120)
+        assert site.incidents() == []
+        engine.dispose()
+        yield Usual(url, site.now, site.count, site.chance.getstate())
+
+
+@pytest.fixture
+def site(servers: dict[str, str], two_hours: Usual) -> Iterator[Site]:
+    """A site of which two hours are known."""
+    for url in clone(servers["18"], two_hours.url):
+        engine = connect(url)
+        site = Site(engine)
+        site.now, site.count = two_hours.now, two_hours.count
+        site.chance.setstate(two_hours.chance)
+        yield site
+        engine.dispose()
+
+
+def test_steady_traffic_says_nothing(fresh: Site) -> None:
+    fresh.traffic(USUAL, minutes=300)
+    assert fresh.incidents() == []
+    assert fresh.messages() == []
 
 
 def test_a_failing_cohort_is_told_once_and_again_when_it_is_over(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic(BAD, minutes=60)
     (incident,) = site.incidents()
     assert [m.label for m in incident.members] == [("v14", "eu")]
@@ -108,7 +144,6 @@ def test_a_failing_cohort_is_told_once_and_again_when_it_is_over(site: Site) -> 
 
 
 def test_the_message_says_everything_in_order(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     changed = site.now
     with site.engine.begin() as connection:
         connection.execute(
@@ -141,7 +176,6 @@ def test_many_cohorts_failing_at_once_are_one_message(engine: Engine) -> None:
 
 
 def test_a_cohort_that_appears_later_starts_cleanly(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic({**USUAL, ("v15", "eu"): 0.04}, minutes=120)
     assert site.incidents() == []
     site.traffic({**USUAL, ("v16", "eu"): 0.6}, minutes=60)
@@ -151,7 +185,6 @@ def test_a_cohort_that_appears_later_starts_cleanly(site: Site) -> None:
 
 
 def test_a_cohort_that_is_rolled_back_is_over_after_hours_without_a_run(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic({**USUAL, ("v15", "eu"): 0.6}, minutes=60)
     site.tick(after=dt.timedelta(hours=5))
     assert site.incidents()[0].status == "open"
@@ -162,12 +195,12 @@ def test_a_cohort_that_is_rolled_back_is_over_after_hours_without_a_run(site: Si
     assert [i.status for i in site.incidents()] == ["open", "resolved"]
 
 
-def test_cohorts_that_are_long_gone_are_forgotten(site: Site) -> None:
-    site.traffic({("v13", "eu"): 0.0}, minutes=30)
-    site.now += dt.timedelta(days=31)
-    ensure_days(site.engine, [site.now.date()])
-    site.traffic(USUAL, minutes=5)
-    with site.engine.connect() as connection:
+def test_cohorts_that_are_long_gone_are_forgotten(fresh: Site) -> None:
+    fresh.traffic({("v13", "eu"): 0.0}, minutes=30)
+    fresh.now += dt.timedelta(days=31)
+    ensure_days(fresh.engine, [fresh.now.date()])
+    fresh.traffic(USUAL, minutes=5)
+    with fresh.engine.connect() as connection:
         assert ("v13", "eu") not in alerts.states(connection, 1)
 
 
@@ -185,7 +218,6 @@ def test_a_reminder_comes_until_somebody_acknowledges(engine: Engine) -> None:
 
 
 def test_a_snoozed_incident_is_silent_and_then_reminds(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic(BAD, minutes=60)
     until = site.now + dt.timedelta(hours=5)
     with site.engine.begin() as connection:
@@ -209,19 +241,18 @@ def test_no_data_is_told_apart_and_ends_with_data(engine: Engine) -> None:
     assert site.incidents()[0].status == "resolved"
 
 
-def test_scoring_again_twice_moves_nothing(site: Site) -> None:
-    site.traffic(BAD, minutes=30)
-    with site.engine.begin() as connection:
+def test_scoring_again_twice_moves_nothing(fresh: Site) -> None:
+    fresh.traffic(BAD, minutes=30)
+    with fresh.engine.begin() as connection:
         states = alerts.states(connection, 1)
         traces = connection.execute(sa.text("select trace_id from trajectory"))
-        feed.note(connection, 1, [r.trace_id.hex for r in traces], now=site.now)
-    site.tick()
-    with site.engine.begin() as connection:
+        feed.note(connection, 1, [r.trace_id.hex for r in traces], now=fresh.now)
+    fresh.tick()
+    with fresh.engine.begin() as connection:
         assert alerts.states(connection, 1) == states
 
 
 def test_old_runs_that_come_late_wake_nobody(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     yesterday = [
         Planted(f"old {n}", site.now - dt.timedelta(hours=12), {"prompt_version": "v14"},
                 {"grounded": verdict_of(True)})
@@ -233,24 +264,23 @@ def test_old_runs_that_come_late_wake_nobody(site: Site) -> None:
     assert site.incidents() == []
 
 
-def test_verdicts_taken_back_in_time_prevent_the_incident(site: Site) -> None:
-    site.traffic(USUAL, minutes=60)
+def test_verdicts_taken_back_in_time_prevent_the_incident(fresh: Site) -> None:
+    fresh.traffic(USUAL, minutes=60)
     values = {"prompt_version": "v14", "region": "eu"}
 
     def judge(fails: bool) -> None:
-        runs = [Planted(f"x {n}", site.now, values, {"grounded": verdict_of(fails)})
+        runs = [Planted(f"x {n}", fresh.now, values, {"grounded": verdict_of(fails)})
                 for n in range(6)]  # fmt: skip
-        with site.engine.begin() as connection:
-            plant(connection, runs, now=site.now)
-        site.tick()
+        with fresh.engine.begin() as connection:
+            plant(connection, runs, now=fresh.now)
+        fresh.tick()
 
     for fails in (True, False) * 4:
         judge(fails)
-    assert site.incidents() == []
+    assert fresh.incidents() == []
 
 
 def test_a_clock_that_is_set_back_loses_and_doubles_nothing(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.now -= dt.timedelta(hours=3)
     site.traffic(USUAL, minutes=60)
     assert site.incidents() == []
@@ -263,7 +293,6 @@ def test_a_clock_that_is_set_back_loses_and_doubles_nothing(site: Site) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing_half_done(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
 
     def broken(*_: object, **__: object) -> Mapping[str, object]:
         raise KeyboardInterrupt("killed here")
@@ -279,10 +308,10 @@ def test_a_failed_transaction_leaves_nothing_half_done(site: Site) -> None:
     assert [d.kind for d in site.messages()] == ["opened"]
 
 
-def test_a_changed_rule_starts_anew_and_is_in_the_log(site: Site) -> None:
-    site.traffic(USUAL, minutes=30)
-    site.save(Rule("grounded", evaluator="grounded", by=("region",)))
-    with site.engine.connect() as connection:
+def test_a_changed_rule_starts_anew_and_is_in_the_log(fresh: Site) -> None:
+    fresh.traffic(USUAL, minutes=30)
+    fresh.save(Rule("grounded", evaluator="grounded", by=("region",)))
+    with fresh.engine.connect() as connection:
         assert alerts.states(connection, 1) == {}
         log = connection.execute(sa.text("select action, before, after from audit order by id"))
         assert [(row.action, row.before is None) for row in log] == [
@@ -291,7 +320,6 @@ def test_a_changed_rule_starts_anew_and_is_in_the_log(site: Site) -> None:
 
 
 def test_the_preview_over_what_is_stored_says_what_the_server_did(site: Site) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic(BAD, minutes=60)
     site.traffic(USUAL, minutes=120)
     with site.engine.connect() as connection:
@@ -307,7 +335,6 @@ def test_the_preview_over_what_is_stored_says_what_the_server_did(site: Site) ->
 
 @pytest.mark.parametrize("change", ["removed", "off", "watches another key"])
 def test_what_is_not_watched_any_more_is_over_and_told_so_once(site: Site, change: str) -> None:
-    site.traffic(USUAL, minutes=120)
     site.traffic(BAD, minutes=60)
     with site.engine.begin() as connection:
         if change == "removed":

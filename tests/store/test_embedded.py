@@ -15,12 +15,14 @@ import psutil
 import psycopg
 import pytest
 
+from tests.conftest import copy_cluster
 from tests.shared import ROOT
 from waypost.errors import StoreBusy, WaypostError
 from waypost.store.embedded import EmbeddedPostgres, _owner_uid, binaries
 
 pytestmark = [pytest.mark.store, pytest.mark.slow]
 
+KILLS = 8
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -34,9 +36,15 @@ while True:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+def data(cluster: Path, tmp_path: Path) -> Path:
+    """The folder of a server that has run before."""
+    return copy_cluster(cluster, tmp_path / "data")
+
+
+@pytest.fixture
+def server(data: Path) -> Iterator[EmbeddedPostgres]:
     """A running server whose postmaster can be killed."""
-    with EmbeddedPostgres(tmp_path / "data", buffers_mb=32) as running:
+    with EmbeddedPostgres(data, buffers_mb=32) as running:
         yield running
 
 
@@ -134,19 +142,18 @@ def test_a_folder_that_cannot_be_made_gives_a_sentence(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "file" / "data").start()
 
 
-def test_files_postgres_may_not_use_give_a_sentence(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path / "data", buffers_mb=32) as server:
-        cluster = server.cluster
-    (cluster / "PG_VERSION").write_text("15\n")
+def test_files_postgres_may_not_use_give_a_sentence(data: Path) -> None:
+    server = EmbeddedPostgres(data, buffers_mb=32)
+    (server.cluster / "PG_VERSION").write_text("15\n")
     with pytest.raises(WaypostError, match=r"version|initialized"):
-        EmbeddedPostgres(tmp_path / "data", buffers_mb=32).start()
+        server.start()
 
 
 @pytest.mark.timeout(600)
-def test_twenty_kills_of_everything_need_no_hand(tmp_path: Path) -> None:
+def test_kills_of_everything_need_no_hand(tmp_path: Path) -> None:
     data = tmp_path / "data"
     chance = random.Random(3)
-    for round_ in range(20):
+    for round_ in range(KILLS):
         holder = subprocess.Popen(
             [sys.executable, "-c", HOLDER, str(data)], stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -161,7 +168,7 @@ def test_twenty_kills_of_everything_need_no_hand(tmp_path: Path) -> None:
             time.sleep(chance.random() * 0.2)
             _kill_group(holder, data, postgres=round_ % 2 == 0)
     with EmbeddedPostgres(data, buffers_mb=32) as server:
-        assert execute(server, "select count(*) from kept") == [(20,)]
+        assert execute(server, "select count(*) from kept") == [(KILLS,)]
 
 
 def _kill_group(holder: "subprocess.Popen[str]", data: Path, *, postgres: bool) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -26,10 +27,12 @@ from collector.api import app
 from collector.api.access import ScopedRoute, router
 from collector.api.application import LIMIT
 from collector.api.reads import cursor_of
+from tests.conftest import clone
 from tests.factories import make_run, readings, trace_id
 from tests.planted import Planted, count_all, plant, verdict_of
 from waypost.store import incidents, keys, projects, rates
 from waypost.store.audit import Actor
+from waypost.store.engine import connect
 from waypost.store.incidents import Member
 from waypost.store.ingest import Writer
 from waypost.store.partitions import ensure_days
@@ -39,27 +42,55 @@ ME = Actor("someone", "test")
 CLOSED = {"/docs", "/openapi.json"}
 
 
-class Api:
-    """The application over a seeded store, and a key for each scope."""
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A store with runs, and a key for each scope."""
 
-    def __init__(self, engine: Engine) -> None:
+    url: str
+    keys: dict[str, str]
+    trace: str
+
+
+@pytest.fixture(scope="module")
+def seeded(servers: dict[str, str]) -> Iterator[Seeded]:
+    """Filled once; each test has a copy."""
+    for url in clone(servers["18"]):
+        engine = connect(url)
+        found = fill(engine, url)
+        engine.dispose()
+        yield found
+
+
+def fill(engine: Engine, url: str) -> Seeded:
+    ensure_days(engine, [NOW.date() + dt.timedelta(days=n) for n in range(-3, 2)])
+    runs = [
+        Planted(f"run {n}", NOW - dt.timedelta(minutes=n), {"region": "eu", "model": "haiku"},
+                {"safe": verdict_of(n % 3 == 0)}, errors=n % 2)
+        for n in range(25)
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        plant(connection, runs, now=NOW)
+        count_all(connection)
+        made = {
+            scope: keys.create(connection, 1, scope, by=ME, scopes=[scope])[1]
+            for scope in keys.SCOPES
+        }
+        other = projects.create(connection, "other", by=ME)
+        made["other"] = keys.create(connection, other.id, "o", by=ME, scopes=["admin"])[1]
+    return Seeded(url, made, runs[0].trace)
+
+
+@pytest.fixture
+def database(servers: dict[str, str], seeded: Seeded) -> Iterator[str]:
+    yield from clone(servers["18"], seeded.url)
+
+
+class Api:
+    """The application over a seeded store."""
+
+    def __init__(self, engine: Engine, seeded: Seeded) -> None:
         self.engine, self.count = engine, 0
-        ensure_days(engine, [NOW.date() + dt.timedelta(days=n) for n in range(-3, 2)])
-        runs = [
-            Planted(f"run {n}", NOW - dt.timedelta(minutes=n), {"region": "eu", "model": "haiku"},
-                    {"safe": verdict_of(n % 3 == 0)}, errors=n % 2)
-            for n in range(25)
-        ]  # fmt: skip
-        with engine.begin() as connection:
-            plant(connection, runs, now=NOW)
-            count_all(connection)
-            self.keys = {
-                scope: keys.create(connection, 1, scope, by=ME, scopes=[scope])[1]
-                for scope in keys.SCOPES
-            }
-            other = projects.create(connection, "other", by=ME)
-            self.keys["other"] = keys.create(connection, other.id, "o", by=ME, scopes=["admin"])[1]
-        self.trace = runs[0].trace
+        self.keys, self.trace = seeded.keys, seeded.trace
         self.app = app(engine)
         self.client = TestClient(self.app, raise_server_exceptions=True)
 
@@ -87,8 +118,8 @@ class Api:
 
 
 @pytest.fixture
-def api(engine: Engine) -> Iterator[Api]:
-    found = Api(engine)
+def api(engine: Engine, seeded: Seeded) -> Iterator[Api]:
+    found = Api(engine, seeded)
     with found.client:
         yield found
 
@@ -347,7 +378,7 @@ def test_the_specification_is_kept(api: Api) -> None:
         assert isinstance(found, Ok)
         operation = found.ok()
 
-        @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case: Any) -> None:
             case.call_and_validate(checks=checks, headers=headers)

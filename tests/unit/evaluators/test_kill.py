@@ -17,7 +17,7 @@ from tests.shared import ROOT
 from waypost.store import jobs, scores
 from waypost.store.ingest import Writer
 
-RUNS = 60
+RUNS = 36
 
 
 def start(url: str) -> "subprocess.Popen[bytes]":

@@ -1,11 +1,17 @@
 """Screens through Streamlit's AppTest: an address in, what stands on the page out."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 SCRIPT = Path(__file__).with_name("one_screen.py")
+# Every AppTest looks through all that is installed for components, which takes ten times as long
+# as to draw a page.
+SCANNED = cache(manifest_scanner.scan_component_manifests)
 
 
 def open_screen(path: str, **query: str) -> AppTest:
@@ -14,7 +20,8 @@ def open_screen(path: str, **query: str) -> AppTest:
     page.session_state["first"] = path
     for name, value in query.items():
         page.query_params[name.replace("__", ".")] = value
-    return page.run()
+    with patch.object(manifest_scanner, "scan_component_manifests", SCANNED):
+        return page.run()
 
 
 def texts(page: AppTest) -> str:
