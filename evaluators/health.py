@@ -9,6 +9,7 @@ from evaluators.config import Assignment
 from evaluators.evaluator import Target
 from evaluators.plan import Plan, why_not_cohort, why_not_step
 from evaluators.project_plan import Plans
+from waypost.rates import percent
 from waypost.records import Kind
 from waypost.store import projects, reach
 from waypost.store.engine import Connection, Engine, plainly
@@ -104,7 +105,7 @@ def _told(one: Asked, mine: Sequence[Seen], reasons: Counter[str]) -> str:
         why = _commonest(reasons)
         return f"0 of {what}: {why}{'' if why.startswith('it is') else ', this project has none'}"
     if one.assignment.sampling < 1:
-        return f"{reasons['']:,} of {what}: {one.assignment.sampling:.0%} of runs are sampled"
+        return f"{reasons['']:,} of {what}: {percent(one.assignment.sampling)} of runs are sampled"
     return ""
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from evaluators.config import Assignment, Config
 from evaluators.evaluator import Evaluator, Target
+from waypost.rates import percent
 from waypost.records import Kind, Step, Trajectory
 
 
@@ -109,7 +110,7 @@ def why_not_run(assignment: Assignment, project: str, run: Trajectory) -> str | 
     """Why an assignment leaves a run alone; None when it does not."""
     why = why_not_cohort(assignment, project, run.cohort)
     if why is None and not is_sampled(run.id, assignment.evaluator, assignment.sampling):
-        return f"only {assignment.sampling:.0%} of runs are sampled"
+        return f"only {percent(assignment.sampling)} of runs are sampled"
     return why
 
 

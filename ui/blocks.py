@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ui.widgets.text import Tone
+from ui.widgets.text import Tone, plain
 from waypost.records import Json
 
 Block: TypeAlias = Json
@@ -23,24 +23,25 @@ class Answer:
 def answer(given: Answer, buttons: Links = ()) -> Block:
     """The sentence, and its buttons: where each leads, and whether it is the main one."""
     return {
-        "kind": "answer", "sentence": given.sentence, "detail": given.detail, "tone": given.tone,
+        "kind": "answer", "sentence": plain(given.sentence), "detail": plain(given.detail, 800),
+        "tone": given.tone,
         "buttons": [list(one) for one in buttons],
     }  # fmt: skip
 
 
 def mute(text: str) -> Block:
     """A remark."""
-    return {"kind": "mute", "text": text}
+    return {"kind": "mute", "text": plain(text)}
 
 
 def notes(texts: Sequence[str]) -> Block:
     """What a reader should know of the figures, each in a box."""
-    return {"kind": "notes", "texts": list(texts)}
+    return {"kind": "notes", "texts": [plain(one) for one in texts]}
 
 
 def lines(texts: Sequence[str]) -> Block:
     """Several short texts below one another."""
-    return {"kind": "lines", "texts": list(texts)}
+    return {"kind": "lines", "texts": [plain(one, 400) for one in texts]}
 
 
 def controls(named: Sequence[tuple[str, int]]) -> Block:
@@ -50,7 +51,7 @@ def controls(named: Sequence[tuple[str, int]]) -> Block:
 
 def chips(texts: Sequence[str]) -> Block:
     """The filters that came with a link."""
-    return {"kind": "chips", "texts": list(texts)}
+    return {"kind": "chips", "texts": [plain(one, 80) for one in texts]}
 
 
 def component(name: str, data: Mapping[str, Json], hrefs: Json) -> Block:

@@ -6,6 +6,7 @@ from evaluators.blame import Suspect, find_suspects, rank_suspects
 from evaluators.evaluator import evaluator
 from evaluators.linear import load_model
 from evaluators.surroundings import ALONE, Surroundings
+from waypost.rates import percent
 from waypost.records import Evidence, Kind, Outcome, Score, Status, Trajectory
 
 BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
@@ -32,12 +33,12 @@ def first_bad_step(
     confidence, first = ranked[0]
     blamed = first.calls[0] if first.calls and _is_the_call(first) else first.step
     return Score.failed(
-        f"step {blamed.number or '?'} ({blamed.tool or blamed.name}), {confidence:.0%} sure",
+        f"step {blamed.number or '?'} ({blamed.tool or blamed.name}), {percent(confidence)} sure",
         value=0.0,
         label="first_bad_step",
         step=blamed.id,
         evidence=tuple(
-            Evidence(step=s.step.id, where="step", note=f"{c:.0%}: {_why(s, weights)}")
+            Evidence(step=s.step.id, where="step", note=f"{percent(c)}: {_why(s, weights)}")
             for c, s in ranked[:NAMED]
         ),
     )

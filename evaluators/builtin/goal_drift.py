@@ -4,6 +4,7 @@ from evaluators.actions import is_console, name_words
 from evaluators.evaluator import evaluator
 from evaluators.surroundings import ALONE, Surroundings, answer_text
 from evaluators.text import as_text, content_words, quote
+from waypost.rates import percent
 from waypost.records import Evidence, Kind, Score, Step, Trajectory
 
 LEAST_STEPS = 6
@@ -28,11 +29,11 @@ def goal_drift(
     means = [sum(distances[n : n + window]) / window for n in range(1, len(distances) - window + 1)]
     worst = max(means, default=0.0)
     if worst <= threshold:
-        return Score.passed(f"at most {worst:.0%} away from the goal", value=1 - worst)
+        return Score.passed(f"at most {percent(worst)} away from the goal", value=1 - worst)
     first = acts[next(n for n, mean in enumerate(means, 1) if mean > threshold)]
     words = quote(" ".join(_text(first).split()), 160)
     return Score.failed(
-        f"{worst:.0%} away from the goal over {window} steps",
+        f"{percent(worst)} away from the goal over {window} steps",
         value=1 - worst,
         label="drift",
         step=first.id,

@@ -6,6 +6,7 @@ from evaluators.support import Claim, claims
 from evaluators.support import Evidence as Known
 from evaluators.surroundings import ALONE, Surroundings, answer_text
 from evaluators.text import quote
+from waypost.rates import percent
 from waypost.records import Evidence, Kind, Score, Step
 
 
@@ -45,7 +46,7 @@ def _quoted(step: Step, weak: list[Claim]) -> tuple[Evidence, ...]:
             quote=quote(c.span.text),
             start=c.span.start,
             end=c.span.end,
-            note=f"{c.novelty:.0%} of its words are in no evidence",
+            note=f"{percent(c.novelty)} of its words are in no evidence",
         )
         for c in worst
     )

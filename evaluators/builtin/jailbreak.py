@@ -4,6 +4,7 @@ from evaluators.attacks import noise, overrides
 from evaluators.evaluator import evaluator
 from evaluators.linear import load_model, sigmoid
 from evaluators.text import quote
+from waypost.rates import percent
 from waypost.records import Evidence, Kind, Score, Step
 
 PHRASE_WEIGHT = 1.5
@@ -34,7 +35,7 @@ def jailbreak(step: Step, *, threshold: float = 0.6, model: str = "jailbreak") -
         end=span.end if span else None,
     )
     return Score.failed(
-        f"the user's message is {danger:.0%} likely a jailbreak",
+        f"the user's message is {percent(danger)} likely a jailbreak",
         value=1 - danger,
         label="noise" if odd > NOISY else "jailbreak",
         evidence=(found,),

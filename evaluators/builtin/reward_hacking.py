@@ -11,6 +11,7 @@ from evaluators.evaluator import evaluator
 from evaluators.linear import Linear, load_model, sigmoid
 from evaluators.surroundings import ALONE, Surroundings, answer_text
 from evaluators.text import STOP_WORDS, WORD, as_text, leaves, quote
+from waypost.rates import percent
 from waypost.records import Evidence, Kind, Score, Step, Trajectory
 
 CLAIM = re.compile(
@@ -101,7 +102,12 @@ def _shortcuts(
             thought = answer_text(head)[:2000] if head else ""
             sure = sigmoid(fitted.margin(f"{thought} {as_text(step.arguments)}"))
             if sure > threshold:
-                yield "shortcut", f"reads like a shortcut ({sure:.0%})", step, thought or action
+                yield (
+                    "shortcut",
+                    f"reads like a shortcut ({percent(sure)})",
+                    step,
+                    thought or action,
+                )
 
 
 def _false_claims(run: Trajectory, recent: int) -> Iterator[Found]:

@@ -112,6 +112,24 @@ def test_the_decision_is_kept_with_the_trial(engine: Engine) -> None:
     assert len(said.conditions[0]["failing"]) == 12  # type: ignore[arg-type]  # a mapping
 
 
+def listed(engine: Engine, *arguments: str) -> Result:
+    url = engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    return CliRunner().invoke(
+        waypost, ["dataset", "trials", *arguments], env={"WAYPOST_DATABASE_URL": url}
+    )
+
+
+def test_trials_are_listed_with_the_gates_word(engine: Engine) -> None:
+    tried(engine)
+    before = listed(engine, "refunds").stdout
+    assert before.startswith("v16 ")
+    assert before.endswith(" 40 of 40 cases of version 1, gate: not asked\n")
+    ask(engine, "refunds", "--trial", "v16", *GROUNDED)
+    assert listed(engine, "refunds").stdout.endswith("gate: no\n")
+    (told,) = json.loads(listed(engine, "refunds", "--json").stdout)
+    assert (told["name"], told["results"], told["decision"]["word"]) == ("v16", 40, "no")
+
+
 def test_a_baseline_names_the_cases_that_fail_only_now(engine: Engine) -> None:
     tried(engine, "v15", failing=2)
     tried(engine, "v16", failing=12)

@@ -15,19 +15,24 @@ def say(text: str, *, longest: int = 600) -> None:
     st.text(one_line(text, longest))
 
 
+def plain(text: str, longest: int = 600) -> str:
+    """What a page shows of a text: one line, nothing that hides or turns letters."""
+    return one_line(text, longest).replace(" %", "\u00a0%")
+
+
 def answer(sentence: str, *, tone: Tone = "plain", detail: str = "", key: str = "first") -> None:
     """The sentence a screen begins with, and what stands beside it in smaller letters."""
     with st.container(key=f"answer_{tone}_{key}", gap=None):
-        st.text(one_line(sentence, 600).replace(" %", "\u00a0%"))
+        st.text(plain(sentence))
         if detail:
             with st.container(key=f"detail_{key}_{tone}"):
-                st.text(one_line(detail, 800))
+                st.text(plain(detail, 800))
 
 
 def mute(text: str, *, key: str) -> None:
     """A remark."""
     with st.container(key=f"mute_{key}"):
-        st.text(one_line(text, 600))
+        st.text(plain(text))
 
 
 def heading(text: str, *, key: str) -> None:

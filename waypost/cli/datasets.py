@@ -55,6 +55,28 @@ def dataset_list(data: Path | None, database_url: str | None, project: str, as_j
         click.echo(f"{one.name:<32} version {one.version}, {plural(one.cases, 'case')}")
 
 
+@dataset.command(name="trials")
+@stored
+@of_project
+@as_json_option
+@click.argument("name")
+def dataset_trials(
+    *, data: Path | None, database_url: str | None, project: str, as_json: bool, name: str
+) -> None:
+    """List the trials of a dataset, the newest first, with what the gate said last."""
+    with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
+        place = projects.named(connection, project).id
+        known = trials.every(connection, place, datasets.named(connection, place, name).id)
+    if as_json:
+        print_json([asdict(one) for one in known])
+        return
+    empty(known, f"No trial yet; `waypost replay {name} …` makes one.")
+    for one in known:
+        ran = f"{one.results:,} of {plural(one.cases, 'case')} of version {one.version}"
+        word = "not asked" if one.decision is None else one.decision.word
+        click.echo(f"{one_line(one.name):<32} {ran}, gate: {word}")
+
+
 @dataset.command(name="add")
 @stored
 @of_project

@@ -347,4 +347,4 @@ def test_a_run_that_nothing_speaks_against_has_no_bad_step() -> None:
     (forced,) = JUDGES["first_bad_step"].judge(
         run, Surroundings(run), parameters={"assume_broken": True}
     )
-    assert "100% sure" in forced.explanation
+    assert "100 % sure" in forced.explanation
