@@ -7,3 +7,15 @@ export function el(tag, className, text, attributes) {
   for (const [name, value] of Object.entries(attributes ?? {})) made.setAttribute(name, value);
   return made;
 }
+
+/** What was painted before the page came, moved to where the page wants it: its owner, if any. */
+export function takenOver(parent, selector) {
+  const root = window.waypostFirst?.find(selector);
+  if (!root) return null;
+  const hadFocus = document.activeElement?.id === "waypost-first";
+  const scrolled = [root, ...root.querySelectorAll("*")].map((one) => [one, one.scrollTop]);
+  parent.append(root);
+  for (const [one, top] of scrolled) if (top) one.scrollTop = top;
+  if (hadFocus) root.owner.focus();
+  return root.owner;
+}

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, CDPSession, Page, Route
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.journey.conftest import VIEWPORT, Site, location, wait_step, watched
+from tests.journey.conftest import VIEWPORT, Site, location, replay, wait_step, watched
 
 GONE = "!document.getElementById('waypost-first')"
 
@@ -130,6 +130,8 @@ def test_a_replay_is_walked_at_once_and_goes_on_in_the_page(
     waiting[-1].continue_()
     page.unroute("**/static/js/index*")
     page.wait_for_function(GONE)
+    assert replay(page, "root.querySelector('.chosen').textContent").startswith("503")
+    assert replay(page, "root.querySelector('.list').scrollTop") > 10_000
     page.keyboard.press("j")
     wait_step(page, "504 / 1000")
     page.wait_for_function("location.search.includes('step=504')")

@@ -9,7 +9,7 @@ const MOVES = {
 export default function draw({ data, parentElement, setTriggerValue }) {
   let grid = grids.get(parentElement);
   if (!grid) {
-    grid = new Grid(parentElement);
+    grid = takenOver(parentElement, ".grid") ?? new Grid(parentElement);
     grids.set(parentElement, grid);
   }
   grid.update(data, setTriggerValue);
@@ -19,6 +19,7 @@ export default function draw({ data, parentElement, setTriggerValue }) {
 class Grid {
   constructor(parent) {
     this.box = el("div", "grid");
+    this.box.owner = this;
     this.at = [0, 0];
     this.seen = "";
     parent.append(this.box);
@@ -35,7 +36,11 @@ class Grid {
     const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
     if (data.chosen) this.at = data.chosen;
     this.box.replaceChildren(this.table());
-    if (hadFocus) this.cell(...this.at)?.focus();
+    if (hadFocus) this.focus();
+  }
+
+  focus() {
+    this.cell(...this.at)?.focus();
   }
 
   table() {

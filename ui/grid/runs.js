@@ -5,7 +5,7 @@ const lists = new WeakMap();
 export default function draw({ data, parentElement, setTriggerValue }) {
   let list = lists.get(parentElement);
   if (!list) {
-    list = new Runs(parentElement);
+    list = takenOver(parentElement, ".runs") ?? new Runs(parentElement);
     lists.set(parentElement, list);
   }
   list.update(data, setTriggerValue);
@@ -24,6 +24,7 @@ function marks(text) {
 class Runs {
   constructor(parent) {
     this.box = el("div", "runs", null, { tabindex: "0", role: "region" });
+    this.box.owner = this;
     parent.append(this.box);
     this.box.addEventListener("click", (event) => this.clicked(event));
     this.box.addEventListener("keydown", (event) => this.pressed(event));
@@ -47,6 +48,10 @@ class Runs {
     table.append(top, body);
     this.box.replaceChildren(table);
     this.box.scrollTop = 0;
+  }
+
+  focus() {
+    this.box.focus({ preventScroll: true });
   }
 
   line(row, place, columns) {

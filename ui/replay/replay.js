@@ -15,7 +15,7 @@ const replays = new WeakMap();
 export default function draw({ data, parentElement, setStateValue, setTriggerValue }) {
   let replay = replays.get(parentElement);
   if (!replay) {
-    replay = takenOver(data, parentElement) ?? new Replay(parentElement);
+    replay = walked(data.trace, parentElement) ?? new Replay(parentElement);
     replays.set(parentElement, replay);
   }
   replay.update(data, setStateValue, setTriggerValue);
@@ -23,15 +23,13 @@ export default function draw({ data, parentElement, setStateValue, setTriggerVal
   return () => setTimeout(() => { if (!replay.root.isConnected) replay.stop(); }, 1000);
 }
 
-/** The replay that was painted before the page came, and what was done in it since. */
-function takenOver(data, parentElement) {
-  const first = window.waypostFirst, root = first?.find(".replay");
-  if (root?.replay.data.trace !== data.trace) return null;
-  const hadFocus = document.activeElement?.id === "waypost-first";
-  parentElement.append(root);
-  if (hadFocus) root.replay.list.focus({ preventScroll: true });
-  setTimeout(() => first.told.forEach(([name, value]) => root.replay.repeat(name, value)));
-  return root.replay;
+/** The replay that is walked already, with what was done in it before the page came. */
+function walked(trace, parentElement) {
+  const first = window.waypostFirst;
+  if (first?.find(".replay")?.owner.data.trace !== trace) return null;
+  const replay = takenOver(parentElement, ".replay");
+  setTimeout(() => first.told.forEach(([name, value]) => replay.repeat(name, value)));
+  return replay;
 }
 
 class Replay {
@@ -53,7 +51,7 @@ class Replay {
 
   build(parent) {
     this.root = el("div", "replay", null, { role: "group", "aria-label": "Replay of the run" });
-    this.root.replay = this;
+    this.root.owner = this;
     this.bar = this.buildBar();
     this.list = el("div", "list", null, {
       role: "listbox", tabindex: "0", "aria-label": "Steps of the run",
@@ -126,6 +124,10 @@ class Replay {
     else if (before.token !== data.token && this.renewing) { this.renewing = false; this.load(false); }
   }
 
+  focus() {
+    this.list.focus({ preventScroll: true });
+  }
+
   /** Tells the page what could not be told before it was there. */
   repeat(name, value) {
     if (name === "step") this.tell(name, value);
@@ -155,7 +157,7 @@ class Replay {
     const follow = wasLast && !outline.ended;
     this.go(follow ? this.rows.length : this.n, { quiet: true });
     if (isFirst && (!document.activeElement || document.activeElement === document.body)) {
-      this.list.focus({ preventScroll: true });
+      this.focus();
     }
   }
 
