@@ -18,7 +18,7 @@ def run(first: str = HOME) -> None:
     icon = files("ui") / "static" / "icon.png"
     st.set_page_config(page_title="Waypost", page_icon=str(icon), layout="wide")
     frame.style()
-    screens = _screens()
+    screens = screens_found()
     pages = {s.path: st.Page(_drawn(s), title=s.title, url_path=s.path, default=s.path == first,
                              visibility="hidden" if s.hidden else "visible")
              for s in screens}  # fmt: skip
@@ -28,7 +28,7 @@ def run(first: str = HOME) -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _screens() -> list[Screen]:
+def screens_found() -> list[Screen]:
     """Looked for once a process: it reads a file of every package that is installed."""
     return every()
 

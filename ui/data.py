@@ -284,13 +284,13 @@ def _page(
             if wanted.evaluator is None
             else judges.ids_named(connection, place.project.id, wanted.evaluator)
         )
-        asked = traces.Filter(
+        chosen = traces.Filter(
             window.since, window.until, cohort_ids=ids, evaluator_ids=judge_ids,
             failed={"fail": True, "pass": False}.get(wanted.verdict or ""),
             agent=wanted.agent, session=wanted.session, user=wanted.user, status=wanted.status,
             tool=wanted.tool, text=wanted.text,
         )  # fmt: skip
-        rows = traces.page(connection, place.project.id, asked, after=after, most=most)
+        rows = traces.page(connection, place.project.id, chosen, after=after, most=most)
         return Listed(
             rows,
             traces.failing(connection, place.project.id, rows),
@@ -399,14 +399,14 @@ def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> 
 def _explained(
     _key: str, place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
 ) -> list[str]:
-    asked, window = dict(where), place.window()
+    fixed, window = dict(where), place.window()
     longer = rates.Window(window.since - 2 * place.span, window.until)
     with reading() as connection:
         items = explain.of_evaluator(
-            connection, place.project.id, longer, evaluator, where=asked, most=_EXPLAINED
+            connection, place.project.id, longer, evaluator, where=fixed, most=_EXPLAINED
         )
         began = explain.since_when(connection, place.project.id, items)
-        slices = explain.why(items, most=2, skip=list(asked))
+        slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
         first = explain.first_bad_step(connection, place.project.id, bad, longer.since)
     return sentences.of_cell(began, slices, first)

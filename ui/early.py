@@ -1,7 +1,8 @@
-"""What a page is told at once, so that Streamlit need not ask: its server, and what it will need.
+"""What a page has at once: its answer, its server, and the names of what it will need.
 
-Its script asks for the server at every address above the page's, then for the settings of a host,
-and only then connects; and it asks for a part of itself when the first element of its kind
+The answer is painted before Streamlit's scripts, which a browser works on for long, are let in.
+Streamlit's script asks for the server at every address above the page's, then for the settings of
+a host, and only then connects; and it asks for a part of itself when the first element of its kind
 arrives, and for that part's own parts after it. The reader would wait for each.
 """
 
@@ -9,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -27,10 +29,11 @@ _KNOWN: Final = b"""<script>window.__streamlit = {
   BACKEND_BASE_URL: new URL(".", location.href).href,
   HOST_CONFIG: {allowedOrigins: [location.origin], useExternalAuthToken: false},
 }
-document.cookie = "waypost_zone=" +
-  encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
-  "; path=/; max-age=31536000; samesite=lax"
 </script>"""
+# For the next page: an answer says times as its reader's clock does.
+_ZONE: Final = b"""<script>document.cookie = "waypost_zone=" +
+  encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
+  "; path=/; max-age=31536000; samesite=lax"</script>"""
 _TITLE: Final = re.compile(rb"<title>[^<]*</title>")
 _BODY: Final = b"<body>"
 _HEAVY: Final = re.compile(
@@ -48,13 +51,15 @@ _LATER: Final = b"""<template id="waypost-heavy">%b</template><script>{
   setTimeout(go, 500);
 }</script>"""
 # What the answer asks of Postgres the page would ask again: it finds it kept a moment later.
-_LONGEST: Final = 2.0
+_LONGEST: Final = 1.0
+_AT_ONCE: Final = 4
 log = logging.getLogger("waypost.ui")
 _CONDITIONS: Final = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
 
 
 class Early:
-    """Wraps the app: every page says where its server is and names the parts it will ask for."""
+    """Wraps the app: every page holds its answer, if `first` has one, and says where its server is
+    and which parts it will ask for. A browser keeps none of it."""
 
     def __init__(
         self,
@@ -65,6 +70,8 @@ class Early:
     ) -> None:
         self._app = app
         self._first = first
+        # Apart from the threads that hand out steps: a slow answer must not keep those waiting.
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="early")
         found = late_parts(folder or Path(get_static_dir()))
         links = "".join(f'<link rel="modulepreload" href="./static/js/{name}">' for name in found)
         self._links = links.encode()
@@ -96,7 +103,7 @@ class Early:
         return sent
 
     async def _send_page(self, scope: Scope, send: Send, start: Message, body: bytes) -> None:
-        """The head at once, so that the browser fetches what it names; then the answer."""
+        """The head, then the answer as soon as it is there, then what takes long."""
         headers = MutableHeaders(scope=start)
         for name in ("content-length", "etag", "last-modified"):
             del headers[name]
@@ -109,11 +116,21 @@ class Early:
         if mark and self._first is not None:
             # A browser paints nothing before these are there, and works on them for long.
             heavy = b"".join(_HEAVY.findall(head))
-            head = _HEAVY.sub(b"", head) + mark + _style(head)
+            head = _HEAVY.sub(b"", head) + mark + _ZONE + _style(head)
             await send({"type": "http.response.body", "body": head, "more_body": True})
-            first = await _in_time(self._first, scope)
+            first = await self._in_time(self._first, scope)
             head, mark = first, _LATER % heavy if first else heavy
         await send({"type": "http.response.body", "body": head + mark + rest})
+
+    async def _in_time(self, first: Callable[[Scope], bytes], scope: Scope) -> bytes:
+        made = asyncio.get_running_loop().run_in_executor(self._pool, first, scope)
+        try:
+            return await asyncio.wait_for(made, _LONGEST)
+        except TimeoutError:
+            return b""
+        except Exception:  # the page draws itself, and says what is wrong where the reader sees it
+            log.exception("A page was not painted early")
+            return b""
 
 
 def _style(head: bytes) -> bytes:
@@ -124,16 +141,6 @@ def _style(head: bytes) -> bytes:
         + font[1] + b") }"
     )  # fmt: skip
     return b"<style>html { font-size: 15px }" + face + b"</style>"
-
-
-async def _in_time(first: Callable[[Scope], bytes], scope: Scope) -> bytes:
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(first, scope), _LONGEST)
-    except TimeoutError:
-        return b""
-    except Exception:  # the page draws itself, and says what is wrong where the reader sees it
-        log.exception("A page was not painted early")
-        return b""
 
 
 def _is_page(message: Message) -> bool:

@@ -10,12 +10,12 @@ export function el(tag, className, text, attributes) {
 
 /** What was painted before the page came, moved to where the page wants it: its owner, if any. */
 export function takenOver(parent, selector) {
-  const root = window.waypostFirst?.find(selector);
+  const root = window.waypostFirst?.give(selector);
   if (!root) return null;
-  const hadFocus = document.activeElement?.id === "waypost-first";
-  const scrolled = [root, ...root.querySelectorAll("*")].map((one) => [one, one.scrollTop]);
+  const focused = root.getRootNode().activeElement;
+  const scrolled = [root, ...root.querySelectorAll("*")].map((one) => [one, one.scrollTop, one.scrollLeft]);
   parent.append(root);
-  for (const [one, top] of scrolled) if (top) one.scrollTop = top;
-  if (hadFocus) root.owner.focus();
+  for (const [one, top, left] of scrolled) if (top || left) one.scrollTo(left, top);
+  if (root.contains(focused)) focused.focus({ preventScroll: true });
   return root.owner;
 }

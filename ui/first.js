@@ -1,6 +1,6 @@
 // Paints a page's answer before Streamlit is there, with every choice a link; `draw` and what it
-// needs stand before this. It goes when the page's own component has drawn the same, and hands over
-// what was done in the meantime and could not be a link.
+// needs stand before this. The page's own component takes over what `draw` made, is told what was
+// done in it that could not be a link, and the rest goes.
 
 const SECOND = 1000;
 const node = document.getElementById("waypost-first-data");
@@ -10,6 +10,10 @@ node.remove();
 const told = [];
 let inner = null;
 const link = (text, href, className) => el("a", className, text, { href });
+const current = (made, how) => {
+  if (how) made.setAttribute("aria-current", how);
+  return made;
+};
 const texts = (kind) => (block) => {
   const made = el("div", kind);
   made.append(...block.texts.map((text) => el("span", "", text)));
@@ -64,15 +68,16 @@ function frame() {
   const made = el("div", "frame"), title = el("div"), windows = el("div", "windows");
   title.append(el("h1", "", first.title), el("p", "", first.question));
   made.append(title, ...first.choices.map((text) => el("span", "boxed choice", text)));
-  windows.append(...first.windows.map(([name, href, here]) => link(name, href, here ? "boxed here" : "boxed")));
+  made.append(...first.until.map(([text, href]) => link(text, href, "boxed")));
+  windows.append(...first.windows.map(([name, href, here]) => current(link(name, href, here ? "boxed here" : "boxed"), here)));
   made.append(windows);
   return made;
 }
 
 function menu() {
-  const made = el("nav");
+  const made = el("nav", "", null, { "aria-label": "Pages" });
   made.append(el("img", "", null, { src: first.logo, alt: "Waypost" }));
-  made.append(...first.menu.map(([title, href, here]) => link(title, href, here ? "here" : "")));
+  made.append(...first.menu.map(([title, href, here]) => current(link(title, href, here ? "here" : ""), here && "page")));
   return made;
 }
 
@@ -86,12 +91,26 @@ root.append(el("style", "", first.style.first), menu(), main);
 document.body.append(host);
 requestAnimationFrame(() => setTimeout(() => performance.mark("waypost-painted")));
 
+// What Streamlit draws below is not there for keys and screen readers before it can be seen.
+const page = () => document.getElementById("root");
+let top = null;
+document.addEventListener("DOMContentLoaded", () => { page().inert = Boolean(window.waypostFirst); });
+
+/** Hands a part of what is painted to the page, which is there from now on. */
+function give(selector) {
+  page().inert = false;
+  top ??= host.scrollTop;
+  return inner.querySelector(selector);
+}
+
 function leave() {
   clearInterval(watch);
   delete window.waypostFirst;
+  page().inert = false;
+  top ??= host.scrollTop;
   requestAnimationFrame(() => {
     const below = document.querySelector('[data-testid="stMain"]');
-    if (below) below.scrollTop = host.scrollTop;
+    if (below) below.scrollTop = top;
     host.remove();
   });
 }
@@ -100,9 +119,11 @@ function leave() {
 let ended = 0;
 const watch = setInterval(() => {
   const app = document.querySelector('[data-testid="stApp"]');
+  if (document.querySelector('[role="dialog"]')) page().inert = false;
   ended = app?.dataset.testScriptState === "notRunning" ? ended + 1 : 0;
   if (ended > 4) leave();
 }, SECOND / 4);
+
 /** The replay is worth nothing before its first step is there. */
 function firstStep() {
   return new Promise((done) => new PerformanceObserver((list) => {
@@ -111,4 +132,4 @@ function firstStep() {
 }
 
 const ready = inner.querySelector(".replay") ? firstStep() : Promise.resolve();
-window.waypostFirst = { leave, told, ready, find: (selector) => inner.querySelector(selector) };
+window.waypostFirst = { leave, told, ready, give };

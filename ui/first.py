@@ -3,7 +3,7 @@
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -14,10 +14,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from ui import asked, frame, opened, place, theme, words
-from ui.app import HOME
+from ui.app import HOME, screens_found
 from ui.asked import Asked
 from ui.blocks import Block
-from ui.screen import Screen, every
+from ui.place import Place
+from ui.screen import Screen
 from ui.widgets.inline import script, style
 from waypost.errors import WaypostError
 from waypost.links import WINDOWS
@@ -53,17 +54,12 @@ class Firsts:
 
 
 def _screen(path: str) -> Screen | None:
-    return _screens().get(path)
-
-
-@cache
-def _screens() -> Mapping[str, Screen]:
-    return {one.path: one for one in every()}
+    return next((one for one in screens_found() if one.path == path), None)
 
 
 def _painted(screen: Screen, person: Person) -> dict[str, Json] | None:
     here, choices = frame.place_and_choices()
-    blocks = screen.first(here, person) if screen.first else None
+    blocks = screen.first(here) if screen.first else None
     if blocks is None:
         return None
     return {
@@ -72,9 +68,10 @@ def _painted(screen: Screen, person: Person) -> dict[str, Json] | None:
         "question": screen.question,
         "who": "" if opened.settings().users is None else f"{person.name} · {person.role}",
         "logo": _logo(),
-        "menu": [_entry(one, screen) for one in _screens().values() if not one.hidden],
+        "menu": [_entry(one, screen) for one in screens_found() if not one.hidden],
         "choices": [words.label(choice.chosen) for choice in choices],
-        "windows": [_window(name, here.win) for name in WINDOWS],
+        "until": _until(here),
+        "windows": [[name, _window(name), name == here.win] for name in WINDOWS],
         "blocks": blocks,
         "style": _styles(blocks),
     }
@@ -84,9 +81,15 @@ def _entry(one: Screen, current: Screen) -> Json:
     return [one.title, "./" if one.path == HOME else one.path, one is current]
 
 
-def _window(name: str, current: str) -> Json:
+def _until(here: Place) -> Json:
+    """The end of a window that lies in the past, and the way back to now."""
+    return [] if here.until is None else [["✕ " + words.clock(here.until), _window(here.win)]]
+
+
+def _window(name: str) -> str:
+    """The address with this window, which ends now."""
     kept = {k: v for k, v in place.along({"win": name}).items() if k != "until"}
-    return [name, "?" + urlencode(kept), name == current]
+    return "?" + urlencode(kept)
 
 
 @cache
@@ -110,11 +113,14 @@ def _html(painted: dict[str, Json] | None) -> bytes:
         return b""
     blocks = painted["blocks"]
     assert isinstance(blocks, list)
+    components = _components(blocks)
+    if not components:
+        return b""
     # Nothing that a trace wrote may end the element or begin another.
     held = orjson.dumps(painted).replace(b"<", b"\\u003c")
     return (
         b'<script type="application/json" id="waypost-first-data">' + held + b"</script><script>"
-        + _code(_components(blocks)[0]) + b"</script>"
+        + _code(components[-1]) + b"</script>"
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from ui.ranking import Finding, Row
 from ui.widgets.grid import drawn
 from waypost.links import VALUE, cell_query
 from waypost.records import Json
-from waypost.roles import Person
 from waypost.store.projects import Project
 from waypost.store.rates import Compared
 
@@ -118,10 +117,10 @@ def grid_data(home: Home) -> dict[str, Json]:
     )  # fmt: skip
 
 
-def first(here: Place, _person: Person) -> list[Block] | None:
+def first(here: Place) -> list[Block] | None:
     """The answer and the grid, where every cell and button is a link."""
-    home = home_of(here)
-    if home is None or place.get("mode") == "values":
+    home = None if place.get("mode") == "values" else home_of(here)
+    if home is None:
         return None
     hrefs: Json = {
         "rows": [_choosing(row.values) for row in home.rows[:MOST_ROWS]],

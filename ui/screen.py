@@ -7,11 +7,10 @@ from typing import Final, TypeAlias
 from ui.blocks import Block
 from ui.place import Place
 from waypost.plugins import discover
-from waypost.roles import Person
 
 PACKAGE: Final = "ui.screens"
 GROUP: Final = "waypost.screens"
-First: TypeAlias = Callable[[Place, Person], "list[Block] | None"]
+First: TypeAlias = Callable[[Place], "list[Block] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ def screen(
     """Marks the function that draws a screen; its docstring is the question the screen answers.
 
     A bare screen says by itself what it shows; one that is not windowed is about no time.
-    `first` is what can be painted of it before Streamlit is there; None when nothing can.
+    `first` is what can be painted of it before Streamlit is there, the last of it a component;
+    None when nothing can.
     """
 
     def mark(draw: Callable[[], None]) -> Screen:

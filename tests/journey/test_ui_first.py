@@ -137,6 +137,31 @@ def test_a_replay_is_walked_at_once_and_goes_on_in_the_page(
     page.wait_for_function("location.search.includes('step=504')")
 
 
+def test_what_is_being_typed_goes_on_in_the_page(
+    context: BrowserContext, page: Page, site: Site
+) -> None:
+    """Letters of a search must not become commands when the page takes the replay over."""
+    context.add_cookies([{"name": "waypost_zone", "value": "UTC", "url": site.url}])
+    come(page, f"{site.url}/trace?trace_id={site.traces[0]}&step=500", "waypost-step")
+    page.keyboard.press("/")
+    page.keyboard.type("lookup")
+    page.wait_for_function(GONE)
+    page.keyboard.type("_order")
+    assert replay(page, "root.querySelector('input[type=search]').value") == "lookup_order"
+
+
+def test_the_page_stays_where_it_was_scrolled_to(
+    context: BrowserContext, page: Page, site: Site
+) -> None:
+    context.add_cookies([{"name": "waypost_zone", "value": "UTC", "url": site.url}])
+    page.set_viewport_size({"width": 1440, "height": 500})
+    come(page, f"{site.url}/?win=7d")
+    page.mouse.move(700, 400)
+    page.mouse.wheel(0, 120)
+    page.wait_for_function(GONE)
+    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop > 60")
+
+
 def expect_step(page: Page, number: int) -> None:
     deadline = time.monotonic() + 20
     while f"step {number} of 1000" not in " ".join(spoken(page)["StaticText"]):

@@ -50,10 +50,6 @@ class Runs {
     this.box.scrollTop = 0;
   }
 
-  focus() {
-    this.box.focus({ preventScroll: true });
-  }
-
   line(row, place, columns) {
     const made = el("tr", row.failed ? "failed" : "");
     made.dataset.row = place;

@@ -15,7 +15,7 @@ const replays = new WeakMap();
 export default function draw({ data, parentElement, setStateValue, setTriggerValue }) {
   let replay = replays.get(parentElement);
   if (!replay) {
-    replay = walked(data.trace, parentElement) ?? new Replay(parentElement);
+    replay = walked(parentElement) ?? new Replay(parentElement);
     replays.set(parentElement, replay);
   }
   replay.update(data, setStateValue, setTriggerValue);
@@ -24,11 +24,9 @@ export default function draw({ data, parentElement, setStateValue, setTriggerVal
 }
 
 /** The replay that is walked already, with what was done in it before the page came. */
-function walked(trace, parentElement) {
-  const first = window.waypostFirst;
-  if (first?.find(".replay")?.owner.data.trace !== trace) return null;
-  const replay = takenOver(parentElement, ".replay");
-  setTimeout(() => first.told.forEach(([name, value]) => replay.repeat(name, value)));
+function walked(parentElement) {
+  const replay = takenOver(parentElement, ".replay"), told = window.waypostFirst?.told ?? [];
+  if (replay) setTimeout(() => told.forEach(([name, value]) => replay.repeat(name, value)));
   return replay;
 }
 
@@ -120,6 +118,7 @@ class Replay {
     const isNew = !before || before.trace !== data.trace;
     if (isNew) this.reset(data);
     else if (data.jump !== before.jump) this.go(data.step);
+    else if (data.can_review !== before.can_review) this.drawPane();
     if (isNew || before.stamp !== data.stamp) this.load(isNew);
     else if (before.token !== data.token && this.renewing) { this.renewing = false; this.load(false); }
   }

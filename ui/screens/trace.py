@@ -17,7 +17,7 @@ from ui.widgets import text
 from ui.widgets.replay import replay
 from waypost.errors import WaypostError
 from waypost.records import Feedback, Json, Status
-from waypost.roles import Person, Role
+from waypost.roles import Role
 from waypost.store.reviews import Review
 
 LIST, JUMP = "waypost_list", "waypost_jump"
@@ -34,7 +34,7 @@ _MISSING = {
 }
 
 
-def first(here: Place, person: Person) -> list[Block] | None:
+def first(here: Place) -> list[Block] | None:
     """What went wrong first, and the replay, which needs nothing of Streamlit to walk."""
     trace_id = place.get("trace_id").strip().lower()
     found = data.run_near(here, trace_id, place.number("step")) if is_id(trace_id) else None
@@ -45,9 +45,7 @@ def first(here: Place, person: Person) -> list[Block] | None:
         blocks.answer(_answer(found, trace_id), _links(found, trace_id)),
         *([blocks.notes(notes)] if notes else []),
         *([blocks.lines(said)] if said else []),
-        blocks.component(
-            "replay", _drawn(here, person, found, trace_id), {"list": _leading("traces")}
-        ),
+        blocks.component("replay", _drawn(here, found, trace_id), {"list": _leading("traces")}),
     ]
 
 
@@ -210,18 +208,20 @@ def _replay(trace_id: str) -> None:
     if found is None:
         return
     key = f"replay_{trace_id}"
-    drawn = _drawn(here, frame.reader(), found, trace_id)
-    jump = int(st.session_state.get(JUMP, 0))
-    result = replay({**drawn, "jump": jump}, key=key, on_step=lambda: _stepped(key))
+    drawn = {
+        **_drawn(here, found, trace_id),
+        "jump": int(st.session_state.get(JUMP, 0)),
+        "can_review": frame.reader().role.includes(Role.REVIEWER),
+    }
+    result = replay(drawn, key=key, on_step=lambda: _stepped(key))
     _react(result, found, trace_id)
 
 
-def _drawn(here: Place, person: Person, found: Opened, trace_id: str) -> dict[str, Json]:
-    """What the script of the replay draws."""
+def _drawn(here: Place, found: Opened, trace_id: str) -> dict[str, Json]:
+    """What the script of the replay draws; a verdict needs the page, which alone can keep it."""
     return {
         "trace": trace_id, "step": _step(found), "jump": 0, "stamp": found.stamp,
-        "token": _token(here.project.id, trace_id),
-        "can_review": person.role.includes(Role.REVIEWER),
+        "token": _token(here.project.id, trace_id), "can_review": False,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from ui.widgets import empty, text
 from ui.widgets.inline import component
 from waypost.links import VALUE
 from waypost.records import Json
-from waypost.roles import Person, Role
+from waypost.roles import Role
 from waypost.store.traces import Summary
 
 _PAGE = 100
@@ -45,10 +45,9 @@ _CONTROLS = (
     ("user", "User", 118),
 )  # fmt: skip
 _PLAIN = ("evaluator", "verdict", "agent", "session", "user", "status", "tool", "text")
-_TITLES = {"text": "name contains", "user": "user", "session": "session", "tool": "tool"}
 
 
-def first(here: Place, _person: Person) -> list[Block] | None:
+def first(here: Place) -> list[Block] | None:
     """The page of runs this address asks for, each line a link."""
     wanted, after = wanted_of_address(), _after()
     listed = data.page(here, wanted, after=after, most=_PAGE)

@@ -91,6 +91,7 @@ def test_an_answer_comes_before_all_a_browser_works_on_for_long() -> None:
     head, _, rest = painted(first).partition("<p>the answer</p>")
     assert asked == ["/"]
     assert not any(part in head for part in ("stylesheet", "modulepreload", "module"))
+    assert "waypost_zone=" in head
     assert "src: url(./static/SourceSansVF-Upright.1.woff2)" in head
     held, _, rest = rest.partition("</template>")
     assert held.startswith('<template id="waypost-heavy">' + HEAVY)

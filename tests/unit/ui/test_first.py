@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,14 @@ def test_the_list_says_first_what_it_says_then() -> None:
     assert titles == [one.label for one in [*page.selectbox[1:], *page.text_input]]
 
 
+def test_a_window_in_the_past_leads_back_to_now() -> None:
+    painted = held("", win="7d", until=str(int(time.time())), env="")
+    ((said, href),) = painted["until"]
+    assert said.startswith("✕ ")
+    assert href == "?win=7d"
+    assert held("", win="7d")["until"] == []
+
+
 def test_a_run_says_first_what_it_says_then() -> None:
     listed = data.page(Place(data.all_projects()[0], "7d", None, None), Wanted(verdict="fail"))
     run = listed.rows[0]
@@ -142,6 +151,7 @@ def test_a_run_says_first_what_it_says_then() -> None:
     claims = tokens.read(opened.store().secret, PURPOSE, drawn["data"]["token"])
     assert claims is not None
     assert (claims["project"], claims["trace"]) == (1, run.trace_id)
+    assert drawn["data"]["can_review"] is False
     assert drawn["hrefs"] == {"list": "traces?win=7d"}
     assert held("trace", trace_id=run.trace_id, step="999999")["blocks"][-1]["data"]["step"] == (
         run.steps
