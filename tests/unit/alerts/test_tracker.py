@@ -86,7 +86,7 @@ def in_order(turns: list[Turn]) -> list[Turn]:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules, st.integers(0, 10_000))
 def test_preview_and_server_agree_on_random_rules_and_data(rule: Rule, seed: int) -> None:
     runs = history(seed)
