@@ -31,22 +31,30 @@ _NEEDS_BROWSER = {"browser", "page"}
 
 # Files whose tests take long. They begin first, or one of them would be left at the end with the
 # other processors idle.
+PAGES = "pages"
 _LONG = ("test_types.py", "collector", "journey")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for says what it needs; `scripts/test quick` goes by that."""
-    seen = {item.path for item in items if "site" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item.path not in seen, not _is_long(item.path)))
+    items.sort(key=lambda item: (_group(item) != PAGES, not _is_long(item.path)))
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        # A file's tests stay in one process, and all that look at one dashboard share that too.
-        group = "site" if item.path in seen else str(item.path.relative_to(item.config.rootpath))
-        item.add_marker(pytest.mark.xdist_group(group))
         if names & _NEEDS_STORE:
             item.add_marker(pytest.mark.store)
         if names & _NEEDS_BROWSER:
             item.add_marker(pytest.mark.browser)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests stay in one process; those of pages share one with its dashboard and
+    Chromium, which take longer to start than most tests."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    name = str(item.path.relative_to(item.config.rootpath))
+    return PAGES if "/journey/test_ui_" in name else name
 
 
 def _is_long(path: Path) -> bool:
