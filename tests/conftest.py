@@ -14,6 +14,7 @@ from unittest.mock import patch
 import psycopg
 import pytest
 from sqlalchemy.engine import Engine
+from xdist.scheduler import LoadFileScheduling
 
 from tests.postgres15 import Debian15
 from tests.receiver import receiver
@@ -31,13 +32,13 @@ _NEEDS_BROWSER = {"browser", "page"}
 
 # Files whose tests take long. They begin first, or one of them would be left at the end with the
 # other processors idle.
-PAGES = "pages"
+PAGES = "/journey/test_ui_"
 _LONG = ("test_types.py", "collector", "journey")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for says what it needs; `scripts/test quick` goes by that."""
-    items.sort(key=lambda item: (_group(item) != PAGES, not _is_long(item.path)))
+    items.sort(key=lambda item: (PAGES not in item.nodeid, not _is_long(item.path)))
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if names & _NEEDS_STORE:
@@ -46,15 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+class Together(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """A file's tests stay in one process; those of pages share one with its dashboard and
     Chromium, which take longer to start than most tests."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return PAGES if PAGES in file else file
 
 
-def _group(item: pytest.Item) -> str:
-    name = str(item.path.relative_to(item.config.rootpath))
-    return PAGES if "/journey/test_ui_" in name else name
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """How tests are dealt out to several processes."""
+    return Together(config, log)
 
 
 def _is_long(path: Path) -> bool:
