@@ -103,14 +103,20 @@ function give(selector) {
   return inner.querySelector(selector);
 }
 
+/** The page where the picture was scrolled to, as soon as it is long enough. */
+function scrolled(below, tries) {
+  if (!below || !top) return;
+  below.scrollTop = top;
+  if (below.scrollTop < top - 1 && tries) setTimeout(() => scrolled(below, tries - 1), SECOND / 10);
+}
+
 function leave() {
   clearInterval(watch);
   delete window.waypostFirst;
   page().inert = false;
   top ??= host.scrollTop;
   requestAnimationFrame(() => {
-    const below = document.querySelector('[data-testid="stMain"]');
-    if (below) below.scrollTop = top;
+    scrolled(document.querySelector('[data-testid="stMain"]'), 10);
     host.remove();
   });
 }
