@@ -21,7 +21,7 @@ from statistics import median
 
 import sqlalchemy as sa
 import streamlit as st
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from sqlalchemy.engine import Engine
 
 from benchmarks.ui.fill import BULK_STEPS, fill, put_bulk_run
@@ -122,7 +122,7 @@ def _look(database: str, trace: str, bulk: str) -> dict[str, float]:
             WHOLE.format("run"): long,
         }
         with _empty() as (nothing, says):
-            seen[FLOOR] = _median(lambda: _loaded(page, nothing, page.get_by_text(says)))
+            seen[FLOOR] = _median(lambda: _loaded(page, nothing, page.get_by_text(says).wait_for))
         browser.close()
     return seen
 
@@ -160,26 +160,21 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _loaded(page: Page, address: str, seen: Locator) -> float:
-    """Seconds of a fresh page until something is on it."""
+def _loaded(page: Page, address: str, seen: Callable[[], object]) -> float:
+    """Seconds of a fresh page until `seen` has waited for what should be on it."""
     page.goto("about:blank")
 
     def load() -> None:
         page.goto(address, wait_until="commit")
-        seen.wait_for()
+        seen()
 
     return _timed(load)
 
 
 def _marked(page: Page, address: str, mark: str) -> float:
     """Seconds until the page itself noted that something is painted."""
-    page.goto("about:blank")
-
-    def load() -> None:
-        page.goto(address, wait_until="commit")
-        page.wait_for_function(f"performance.getEntriesByName('{mark}').length")
-
-    return _timed(load)
+    noted = f"performance.getEntriesByName('{mark}').length"
+    return _loaded(page, address, lambda: page.wait_for_function(noted))
 
 
 def _painted(page: Page, address: str) -> float:
@@ -191,7 +186,7 @@ def _first_step(page: Page, url: str, trace: str, step: int) -> float:
 
 
 def _home(page: Page, url: str) -> float:
-    return _loaded(page, url, page.locator(GRID).first)
+    return _loaded(page, url, page.locator(GRID).first.wait_for)
 
 
 def _ready(page: Page, url: str) -> None:
@@ -222,18 +217,12 @@ def _cell(page: Page, url: str) -> float:
 
 
 def _list(page: Page, url: str) -> float:
-    return _loaded(page, f"{url}/traces", page.locator("tr[data-row]").first)
+    return _loaded(page, f"{url}/traces", page.locator("tr[data-row]").first.wait_for)
 
 
-def _open(page: Page, url: str, trace: str, place: str = "500 / 1000") -> float:
-    page.goto("about:blank")
-    step = place.split(" ", maxsplit=1)[0]
-
-    def load() -> None:
-        page.goto(f"{url}/trace?trace_id={trace}&step={step}", wait_until="commit")
-        wait_step(page, place)
-
-    return _timed(load)
+def _open(page: Page, url: str, trace: str) -> float:
+    address = f"{url}/trace?trace_id={trace}&step=500"
+    return _loaded(page, address, lambda: wait_step(page, "500 / 1000"))
 
 
 _PRESS = """new Promise((done) => {
