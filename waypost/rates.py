@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 from waypost.late import scipy
@@ -87,7 +87,7 @@ def interval(
 
 def wilson(k: float, n: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = _normal(confidence)
     share, squared = k / n, z * z
     centre = share + squared / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + squared / (4 * n * n))
@@ -95,6 +95,11 @@ def wilson(k: float, n: float, *, confidence: float = CONFIDENCE) -> tuple[float
     low = 0.0 if k <= 0 else max(0.0, (centre - half) / whole)
     high = 1.0 if k >= n else min(1.0, (centre + half) / whole)
     return low, high
+
+
+@cache
+def _normal(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
 @lru_cache(maxsize=10_000)  # of the cells of one grid most are alike

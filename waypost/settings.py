@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -65,7 +66,7 @@ class Settings:
     def read(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """The settings in the environment; BadSetting names the variable that does not fit."""
         values = os.environ if environment is None else environment
-        hints = get_type_hints(cls)
+        hints = _hints()
         found: dict[str, Any] = {}
         for item in fields(cls):
             text = _text(values, PREFIX + item.name.upper())
@@ -91,6 +92,11 @@ class Settings:
         """The address the collector receives OTLP over HTTP on."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.otlp_http}"
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
 
 
 def _text(values: Mapping[str, str], name: str) -> str | None:

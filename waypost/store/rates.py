@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ DAY = dt.timedelta(days=1)
 Where = Mapping[str, str | None]
 _ROWS_A_RUN = 20
 _BY_DAY = dt.timedelta(days=8)
+# Evaluator, values of the keys, judged, failed, abstained, the sum of scores.
+_Counted: TypeAlias = tuple[str, list[str], int, int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +112,26 @@ def by_cohort(
 
     `where` restricts to cohorts with these values; None asks that a key is not set.
     """
-    rows = connection.execute(
-        statement("labelled", "rates_by_cohort"),
-        {**asked(project_id, evaluators, where), **pieces(window), "keys": list(keys)},
-    )
     cells = [
         Cell(
-            evaluator=row.name,
-            values=dict(zip(keys, row.label, strict=True)),
-            rate=Rate.of(int(row.k), int(row.n)),
-            abstained=Rate.of(int(row.abstained), int(row.n + row.abstained)),
-            value=None if row.n == 0 else float(row.total) / int(row.n),
+            evaluator=name,
+            values=dict(zip(keys, label, strict=True)),
+            rate=Rate.of(k, n),
+            abstained=Rate.of(abstained, n + abstained),
+            value=None if n == 0 else float(total) / n,
         )
-        for row in rows
+        for name, label, n, k, abstained, total in _counted(
+            connection, window, asked(project_id, evaluators, where), keys
+        )
     ]
     return sorted(cells, key=lambda c: (-c.rate.low, -c.rate.n, c.evaluator))
+
+
+def _counted(
+    connection: Connection, window: Window, asked: Mapping[str, object], keys: Sequence[str]
+) -> list[_Counted]:
+    values = {**asked, **pieces(window), "keys": list(keys)}
+    return list(map(tuple, connection.execute(statement("labelled", "rates_by_cohort"), values)))
 
 
 def series(
@@ -164,22 +172,24 @@ def compare(
 
     `where_before` lets the two sides be different cohorts, such as prompt A and prompt B.
     """
-    asked = {"keys": keys, "evaluators": evaluators}
-    old = by_cohort(
-        connection, project_id, before, where=where if where_before is None else where_before,
-        **asked,  # type: ignore[arg-type]  # the two entries just above
-    )  # fmt: skip
-    new = by_cohort(connection, project_id, after, where=where, **asked)  # type: ignore[arg-type]  # as above
-    known = {(c.evaluator, *c.values.values()): c.rate for c in old}
-    nothing = Rate.of(0, 0)
+    earlier = where if where_before is None else where_before
+    old = _counted(connection, before, asked(project_id, evaluators, earlier), keys)
+    new = _counted(connection, after, asked(project_id, evaluators, where), keys)
+    known = {(name, *label): (k, n) for name, label, n, k, *_ in old}
     found = [
         Compared(
-            c.evaluator, c.values,
-            change(known.get((c.evaluator, *c.values.values()), nothing), c.rate),
+            name,
+            dict(zip(keys, label, strict=True)),
+            change(Rate.of(*known.get((name, *label), (0, 0))), Rate.of(k, n)),
         )
-        for c in new
-    ]  # fmt: skip
-    return sorted(found, key=lambda c: -c.change.low)
+        for name, label, n, k, *_ in new
+    ]
+    return sorted(found, key=_surely_worse)
+
+
+def _surely_worse(one: Compared) -> tuple[float, float, float, str]:
+    after = one.change.after
+    return -one.change.low, -after.low, -after.n, one.evaluator
 
 
 def newest_failing(

@@ -12,8 +12,8 @@ counted as (
     where project_id = :project_id and bucket >= :last and bucket < :until) as every
   group by cohort_id, evaluator_id
 )
-select e.name, l.label, sum(c.n) as n, sum(c.k) as k, sum(c.abstained) as abstained,
-  sum(c.total) as total
+select e.name, l.label, sum(c.n)::int8 as n, sum(c.k)::int8 as k,
+  sum(c.abstained)::int8 as abstained, sum(c.total) as total
 from counted c
 join labelled l on l.id = c.cohort_id
 join evaluator e on e.id = c.evaluator_id and e.project_id = :project_id

@@ -10,6 +10,7 @@ with hours as (
   where project_id = :project_id and counts
     and started_at >= date_trunc('day', cast(:since as timestamptz), 'UTC')
   group by 1, 2, 3, 4
+  order by 2 -- a window is read from few pages when hours lie together
   returning project_id, bucket, cohort_id, evaluator_id, n, n_fail, n_abstain, value_sum
 ),
 days as (
@@ -20,5 +21,6 @@ days as (
     sum(n), sum(n_fail), sum(n_abstain), sum(value_sum)
   from hours
   group by 1, 2, 3, 4
+  order by 2
 )
 select count(*) from hours
