@@ -48,7 +48,6 @@ from waypost.store.projects import Project
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_FRESH = 15
 _EXPLAINED = 8000
 _COHORTS = ("prompt_version", "model", "region")
 STALE = "waypost_stale_since"
@@ -63,33 +62,26 @@ def reading() -> Iterator[Connection]:
 
 
 def kept(read: Callable[P, T]) -> Callable[P, T]:
-    """Cached for a few seconds; with Postgres away, the last answer and a note of its age."""
-    cached = st.cache_data(ttl=_FRESH, show_spinner=False, max_size="128MB")(read)
+    """Known for a few seconds; with Postgres away, the last answer and a note of its age."""
 
     @functools.wraps(read)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
-        last, key = store().last, f"{settings().database_url}{read.__name__}{args}{kwargs}"
+        answers, question = store().kept, f"{read.__name__}{args}{kwargs}"
         try:
-            value: T = cached(*args, **kwargs)
+            return answers.answer(question, lambda: read(*args, **kwargs))
         except StoreAway:
-            known = last.get(key)
+            known = answers.last(question)
             if known is None or asked.is_before():  # where nothing could say how old it is
                 raise
             st.session_state[STALE] = min(known[0], st.session_state.get(STALE, known[0]))
-            return known[1]  # type: ignore[return-value]  # put below with the same key
-        last.put(key, value)
-        return value
+            return known[1]  # type: ignore[return-value]  # an answer to the same question
 
     return answer
 
 
 def forget() -> None:
-    """After a change: nothing cached counts any more."""
-    st.cache_data.clear()
-
-
-def _url() -> str:
-    return settings().database_url or ""
+    """After a change: nothing known counts any more."""
+    store().kept.forget()
 
 
 # ---------------------------------------------------------------- who looks
@@ -137,43 +129,43 @@ def _by_provider(current: Settings) -> Person:
 
 
 def all_projects() -> list[Project]:
-    return _projects(_url())
+    return _projects()
 
 
 @kept
-def _projects(_key: str) -> list[Project]:
+def _projects() -> list[Project]:
     with reading() as connection:
         return projects.every(connection)
 
 
 def key_values(place: Place, key: str) -> list[str]:
     """The known values of a cohort key, newest first."""
-    return _key_values(_url(), place.project.id, key)
+    return _key_values(place.project.id, key)
 
 
 @kept
-def _key_values(_key: str, project_id: int, key: str) -> list[str]:
+def _key_values(project_id: int, key: str) -> list[str]:
     with reading() as connection:
         return rates.cohort_values(connection, project_id, key, most=50)
 
 
 def crowded(place: Place) -> dict[str, int]:
     """The cohort keys with too many values in the window, and the runs counted as `other`."""
-    return _crowded(_url(), place)
+    return _crowded(place)
 
 
 @kept
-def _crowded(_key: str, place: Place) -> dict[str, int]:
+def _crowded(place: Place) -> dict[str, int]:
     with reading() as connection:
         return cohort_values.overflowing(connection, place.project.id, place.window().since)
 
 
 def cohort_names(place: Place, ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    return _cohort_names(_url(), place.project.id, tuple(sorted(set(ids))))
+    return _cohort_names(place.project.id, tuple(sorted(set(ids))))
 
 
 @kept
-def _cohort_names(_key: str, project_id: int, ids: tuple[int, ...]) -> dict[int, dict[str, str]]:
+def _cohort_names(project_id: int, ids: tuple[int, ...]) -> dict[int, dict[str, str]]:
     with reading() as connection:
         return cohorts.named(connection, project_id, ids)
 
@@ -183,7 +175,7 @@ def _cohort_names(_key: str, project_id: int, ids: tuple[int, ...]) -> dict[int,
 
 @kept
 def _compared(
-    _key: str, place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str | None], ...]
+    place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str | None], ...]
 ) -> list[rates.Compared]:
     now = place.window()
     with reading() as connection:
@@ -202,12 +194,12 @@ def compared(
     place: Place, keys: Sequence[str], sides: Sequence[tuple[str, str | None]] = ()
 ) -> list[rates.Compared]:
     """This window against the one before; with `sides`, two values of one key in this window."""
-    return _compared(_url(), place, tuple(keys), tuple(sides))
+    return _compared(place, tuple(keys), tuple(sides))
 
 
 @kept
 def _series(
-    _key: str, place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], back: int
+    place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], back: int
 ) -> list[rates.Point]:
     window = place.window()
     window = rates.Window(window.since - dt.timedelta(days=back), window.until)
@@ -223,12 +215,12 @@ def series(
     place: Place, evaluator: str, where: Mapping[str, str | None], *, back: int = 0
 ) -> list[rates.Point]:
     """The rate of a cell over time, from `back` days before the window on."""
-    return _series(_url(), place, evaluator, tuple(where.items()), back)
+    return _series(place, evaluator, tuple(where.items()), back)
 
 
 @kept
 def _failing(
-    _key: str, place: Place, evaluator: str | None, where: tuple[tuple[str, str | None], ...]
+    place: Place, evaluator: str | None, where: tuple[tuple[str, str | None], ...]
 ) -> list[rates.Failing]:
     with reading() as connection:
         return rates.newest_failing(
@@ -241,7 +233,7 @@ def failing(
     place: Place, evaluator: str | None, where: Mapping[str, str | None]
 ) -> list[rates.Failing]:
     """The newest failing runs of a cell."""
-    return _failing(_url(), place, evaluator, tuple(where.items()))
+    return _failing(place, evaluator, tuple(where.items()))
 
 
 # ---------------------------------------------------------------- runs
@@ -272,9 +264,7 @@ class Listed:
 
 
 @kept
-def _page(
-    _key: str, place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, most: int
-) -> Listed:
+def _page(place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, most: int) -> Listed:
     window = place.window()
     where = {**place.where, **dict(wanted.where)}
     with reading() as connection:
@@ -306,7 +296,7 @@ def page(
     most: int = 100,
 ) -> Listed:
     """A page of runs, newest first."""
-    return _page(_url(), place, wanted, after, most)
+    return _page(place, wanted, after, most)
 
 
 def run(place: Place, trace_id: str) -> Opened | None:
@@ -326,24 +316,24 @@ def has_run(place: Place, trace_id: str) -> bool:
 
 
 @kept
-def _depth(_key: str, project_id: int) -> list[jobs.Depth]:
+def _depth(project_id: int) -> list[jobs.Depth]:
     with reading() as connection:
         return jobs.depth(connection, project_id)
 
 
 def depth(place: Place) -> list[jobs.Depth]:
     """What waits to be judged."""
-    return _depth(_url(), place.project.id)
+    return _depth(place.project.id)
 
 
 @kept
-def _environments(_key: str, project_id: int) -> list[str]:
+def _environments(project_id: int) -> list[str]:
     with reading() as connection:
         return rates.cohort_values(connection, project_id, "environment", most=30)
 
 
 def environments(project_id: int) -> list[str]:
-    return _environments(_url(), project_id)
+    return _environments(project_id)
 
 
 def is_known_to_provider() -> bool:
@@ -358,14 +348,14 @@ def uses_provider() -> bool:
 
 
 @kept
-def _has_runs(_key: str, project_id: int) -> bool:
+def _has_runs(project_id: int) -> bool:
     with reading() as connection:
         return stamps.has_any(connection, project_id)
 
 
 def has_runs(here: Place) -> bool:
     """Whether the project has any run at all."""
-    return _has_runs(_url(), here.project.id)
+    return _has_runs(here.project.id)
 
 
 def has_runs_now(here: Place) -> bool:
@@ -379,25 +369,25 @@ def first_seen(place: Place, values: Mapping[str, str]) -> list[tuple[dt.datetim
     known = set(values.values())
     return [
         (at, " ".join(t for t in (kind, name, version) if t))
-        for kind, name, version, at in _first_seen(_url(), place)
+        for kind, name, version, at in _first_seen(place)
         if kind not in ("prompt", "model") or name in known or version in known
     ]
 
 
 @kept
-def _first_seen(_key: str, place: Place) -> list[tuple[str, str, str, dt.datetime]]:
+def _first_seen(place: Place) -> list[tuple[str, str, str, dt.datetime]]:
     with reading() as connection:
         return stamps.first_seen(connection, place.project.id, place.window().since)
 
 
 def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> list[str]:
     """Why a cell fails and since when, in sentences."""
-    return _explained(_url(), place, evaluator, tuple(where.items()))
+    return _explained(place, evaluator, tuple(where.items()))
 
 
 @kept
 def _explained(
-    _key: str, place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
+    place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
 ) -> list[str]:
     fixed, window = dict(where), place.window()
     longer = rates.Window(window.since - 2 * place.span, window.until)
@@ -416,18 +406,18 @@ def _explained(
 
 
 @kept
-def _judges(_key: str, place: Place) -> list[judges.Judge]:
+def _judges(place: Place) -> list[judges.Judge]:
     with reading() as connection:
         return judges.every(connection, place.project.id, place.window().since)
 
 
 def judges_of(place: Place) -> list[judges.Judge]:
     """All evaluators with their counts in the window."""
-    return _judges(_url(), place)
+    return _judges(place)
 
 
 @kept
-def _health(_key: str, place: Place) -> tuple[list[health.Health], dict[str, float]]:
+def _health(place: Place) -> tuple[list[health.Health], dict[str, float]]:
     with reading() as connection:
         found = health.of_evaluators(connection, place.project.id, place.window().since)
         lags = judges.lags(connection, place.project.id)
@@ -437,11 +427,11 @@ def _health(_key: str, place: Place) -> tuple[list[health.Health], dict[str, flo
 
 def health_of(place: Place) -> tuple[list[health.Health], dict[str, float]]:
     """How every evaluator is doing, and how long after a run's end its verdicts come."""
-    return _health(_url(), place)
+    return _health(place)
 
 
 @kept
-def _by_cohort(_key: str, place: Place, evaluator: str) -> list[people.InCohort]:
+def _by_cohort(place: Place, evaluator: str) -> list[people.InCohort]:
     keys = [k for k in _COHORTS if k in place.project.cohort_keys]
     with reading() as connection:
         return people.by_cohort(
@@ -451,7 +441,7 @@ def _by_cohort(_key: str, place: Place, evaluator: str) -> list[people.InCohort]
 
 def trust_by_cohort(place: Place, evaluator: str) -> list[people.InCohort]:
     """What people say of an evaluator in each cohort, and the fail rate that remains."""
-    return _by_cohort(_url(), place, evaluator)
+    return _by_cohort(place, evaluator)
 
 
 def candidates(place: Place, reviewer: str, evaluator: str | None) -> list[reviews.Candidate]:

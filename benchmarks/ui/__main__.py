@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import median
 
 import sqlalchemy as sa
-import streamlit as st
 from playwright.sync_api import Page, sync_playwright
 from sqlalchemy.engine import Engine
 
@@ -35,6 +34,7 @@ from tests.journey.conftest import (
     wait_step,
 )
 from tests.unit.ui.pages import open_screen
+from ui import data
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect
 from waypost.store.migrate import migrate
@@ -263,7 +263,7 @@ def _queries(database: str, trace: str) -> bool:
         open_screen(path, **query)
         times: list[tuple[float, str]] = []
         with _noted(times):
-            st.cache_data.clear()
+            data.forget()
             open_screen(path, **query)
         longest, statement = max(times, default=(0.0, ""))
         slow = slow or longest > 2 * QUERY

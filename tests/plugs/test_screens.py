@@ -63,7 +63,6 @@ def here(stores: dict[str, Store], monkeypatch: pytest.MonkeyPatch) -> Iterator[
         return stores[name].traces
 
     yield read
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 

@@ -55,7 +55,6 @@ def filled(servers: dict[str, str]) -> Iterator[str]:
 def here(filled: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WAYPOST_DATABASE_URL", filled)
     yield
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 
@@ -232,7 +231,7 @@ def test_with_a_provider_only_streamlit_knows_who_looks(tmp_path: Path) -> None:
 
 def test_old_figures_are_never_painted_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     assert html("traces", win="7d")
-    st.cache_data.clear()
+    data.forget()
 
     def away() -> None:
         raise StoreAway("Postgres does not answer: connection refused")

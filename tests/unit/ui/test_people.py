@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from tests import seed
 from tests.unit.ui.pages import frames, open_screen, texts
+from ui import data
 from waypost.roles import Person, Role
 from waypost.store import alerts, datasets, incidents, keys, projects, reviews
 from waypost.store.audit import Actor
@@ -23,7 +24,6 @@ RULE = {"name": "groundedness fails", "evaluator": "groundedness", "by": ["regio
 def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WAYPOST_DATABASE_URL", database)
     yield
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 
@@ -217,7 +217,7 @@ def test_a_selection_that_outlives_the_last_rule_chooses_nothing(engine: Engine)
     page.session_state["rules"] = {"selection": {"rows": [1], "columns": []}}
     with engine.begin() as connection:
         alerts.remove(connection, 1, "last", by=BY)
-    st.cache_data.clear()
+    data.forget()
     assert not page.run().exception
 
 

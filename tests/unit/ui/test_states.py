@@ -25,7 +25,6 @@ from waypost.store.ingest import Writer
 def here(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WAYPOST_DATABASE_URL", database)
     yield
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 
@@ -157,7 +156,7 @@ def test_with_postgres_away_the_last_figures_stay_with_their_age(
 ) -> None:
     seed.seed(engine, runs=30)
     before = texts(open_screen("cohorts"))
-    st.cache_data.clear()
+    data.forget()
 
     def away() -> None:
         raise StoreAway("Postgres does not answer: connection refused")

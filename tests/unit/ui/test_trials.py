@@ -22,7 +22,6 @@ def page(engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("WAYPOST_DATABASE_URL", database)
     seed.tried(engine, seed.seed(engine, runs=10))
     yield open_screen("datasets", dataset="refunds")
-    st.cache_data.clear()
     st.cache_resource.clear()
 
 
