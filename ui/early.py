@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,8 @@ _KNOWN: Final = b"""<script>window.__streamlit = {
 _ZONE: Final = b"""<script>document.cookie = "waypost_zone=" +
   encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone) +
   "; path=/; max-age=31536000; samesite=lax"</script>"""
+# What another window says, before the page has drawn it.
+_AHEAD: Final = b"<script>{\n%b}</script>" % (files("ui") / "ahead.js").read_bytes()
 _TITLE: Final = re.compile(rb"<title>[^<]*</title>")
 _BODY: Final = b"<body>"
 _HEAVY: Final = re.compile(
@@ -116,7 +119,7 @@ class Early:
         if mark and self._first is not None:
             # A browser paints nothing before these are there, and works on them for long.
             heavy = b"".join(_HEAVY.findall(head))
-            head = _HEAVY.sub(b"", head) + mark + _ZONE + _style(head)
+            head = _HEAVY.sub(b"", head) + mark + _ZONE + _AHEAD + _style(head)
             await send({"type": "http.response.body", "body": head, "more_body": True})
             first = await self._in_time(self._first, scope)
             head, mark = first, _LATER % heavy if first else heavy

@@ -1,6 +1,6 @@
-// Paints a page's answer before Streamlit is there, with every choice a link; `draw` and what it
-// needs stand before this. The page's own component takes over what `draw` made, is told what was
-// done in it that could not be a link, and the rest goes.
+// Paints a page's answer before Streamlit is there, with every choice a link; `draw`, `leads` and
+// what they need stand before this. The page's own component takes over what `draw` made, is told
+// what was done in it that could not be a link, and the rest goes.
 
 const SECOND = 1000;
 const node = document.getElementById("waypost-first-data");
@@ -18,14 +18,6 @@ const texts = (kind) => (block) => {
   const made = el("div", kind);
   made.append(...block.texts.map((text) => el("span", "", text)));
   return made;
-};
-
-/** Where a choice leads: a cell by its row and its evaluator, a run by itself, the replay by name. */
-const LEADS = {
-  grid: ({ hrefs }, [row, column]) =>
-    `${hrefs.rows[row]}&evaluator=${encodeURIComponent(hrefs.columns[column])}`,
-  runs: ({ data }, row) => data.rows[row].href,
-  replay: ({ hrefs }, way) => hrefs[way],
 };
 
 const BLOCKS = {
@@ -55,7 +47,7 @@ const BLOCKS = {
     inner.append(el("style", "", first.style[block.name]));
     const setStateValue = (name, value) => told.push([name, value]);
     const setTriggerValue = (name, value) => {
-      const href = LEADS[block.name](block, value);
+      const href = leads(block, value);
       if (href) location.assign(href);
       else told.push([name, value]);
     };

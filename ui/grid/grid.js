@@ -16,23 +16,19 @@ export default function draw({ data, parentElement, setTriggerValue }) {
   window.waypostFirst?.leave();
 }
 
-class Grid {
+/** The address of a cell, by its row and its evaluator. */
+function leads({ hrefs }, [row, column]) {
+  return `${hrefs.rows[row]}&evaluator=${encodeURIComponent(hrefs.columns[column])}`;
+}
+
+class Grid extends Table {
   constructor(parent) {
-    this.box = el("div", "grid");
-    this.box.owner = this;
+    super(parent, "grid");
     this.at = [0, 0];
-    this.seen = "";
-    parent.append(this.box);
-    this.box.addEventListener("click", (event) => this.clicked(event));
-    this.box.addEventListener("keydown", (event) => this.pressed(event));
   }
 
-  update(data, setTriggerValue) {
-    this.trigger = setTriggerValue;
-    const seen = JSON.stringify(data);
-    if (seen === this.seen) return;
-    this.seen = seen;
-    this.data = data;
+  redraw() {
+    const { data } = this;
     const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
     if (data.chosen) this.at = data.chosen;
     this.box.replaceChildren(this.table());
@@ -89,21 +85,21 @@ class Grid {
 
   clicked(event) {
     const cell = event.target.closest("td[data-r]");
-    if (cell) this.choose(Number(cell.dataset.r), Number(cell.dataset.e));
+    if (cell) this.pick(Number(cell.dataset.r), Number(cell.dataset.e));
   }
 
-  choose(r, e) {
+  pick(r, e) {
     this.at = [r, e];
     this.box.querySelector(".chosen")?.classList.remove("chosen");
     this.cell(r, e)?.classList.add("chosen");
-    this.trigger("cell", [r, e]);
+    this.choose("cell", [r, e]);
   }
 
   pressed(event) {
     const cell = event.target.closest("td[data-r]");
     if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
     const [r, e] = [Number(cell.dataset.r), Number(cell.dataset.e)];
-    if (event.key === "Enter" || event.key === " ") this.choose(r, e);
+    if (event.key === "Enter" || event.key === " ") this.pick(r, e);
     else if (event.key in MOVES) this.move(r, e, MOVES[event.key]);
     else return;
     event.preventDefault();

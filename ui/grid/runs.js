@@ -21,20 +21,18 @@ function marks(text) {
   return made;
 }
 
-class Runs {
+/** The address of a run. */
+function leads({ data }, row) {
+  return data.rows[row].href;
+}
+
+class Runs extends Table {
   constructor(parent) {
-    this.box = el("div", "runs", null, { tabindex: "0", role: "region" });
-    this.box.owner = this;
-    parent.append(this.box);
-    this.box.addEventListener("click", (event) => this.clicked(event));
-    this.box.addEventListener("keydown", (event) => this.pressed(event));
+    super(parent, "runs", { tabindex: "0", role: "region" });
   }
 
-  update(data, setTriggerValue) {
-    this.trigger = setTriggerValue;
-    const seen = JSON.stringify(data);
-    if (seen === this.seen) return;
-    this.seen = seen;
+  redraw() {
+    const { data } = this;
     this.box.setAttribute("aria-label", data.label);
     const table = el("table");
     const head = el("tr");
@@ -70,7 +68,7 @@ class Runs {
     if (!line || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (String(this.box.getRootNode().getSelection?.() ?? "")) return;
     event.preventDefault();
-    this.trigger("row", Number(line.dataset.row));
+    this.choose("row", Number(line.dataset.row));
   }
 
   pressed(event) {

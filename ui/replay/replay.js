@@ -12,6 +12,9 @@ const HELP = [
 ];
 const replays = new WeakMap();
 
+/** The address of a way out of the run, by its name. */
+const leads = ({ hrefs }, way) => hrefs[way];
+
 export default function draw({ data, parentElement, setStateValue, setTriggerValue }) {
   let replay = replays.get(parentElement);
   if (!replay) {

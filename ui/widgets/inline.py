@@ -6,8 +6,8 @@ from typing import Any, Final
 import streamlit as st
 
 _FILES: Final = {
-    "grid": ("grid", ("grid",)),
-    "runs": ("grid", ("runs",)),
+    "grid": ("grid", ("table", "grid")),
+    "runs": ("grid", ("table", "runs")),
     "trend": ("grid", ("trend",)),
     "replay": ("replay", ("pure", "step", "replay")),
 }
