@@ -95,7 +95,8 @@ _SCORES = sa.text("""
     select 1, t.trace_id, s, e, t.first_at + s * interval '1 second', t.cohort_id,
       case when hashtext(t.trace_id::text || s || e) % 100 between 0 and
         (case when t.cohort_id = 60 and e = 3 and t.first_at > :live then 30 else 3 end)
-        then 0 else 1 end, 0.9
+        then 0 else 1 end, 0.85
     from trajectory t, generate_series(1, :steps) s, generate_series(1, :judges) e
     where t.project_id = 1 and t.first_at >= :start
-      and t.first_at < cast(:start as timestamptz) + interval '1 day'""")
+      and t.first_at < cast(:start as timestamptz) + interval '1 day'
+    order by t.first_at, s, e -- as workers write them, run by run""")

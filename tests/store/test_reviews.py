@@ -79,3 +79,26 @@ def test_a_whole_run_can_be_reviewed_and_is_in_the_audit_log(engine: Engine) -> 
         run = runs.load(connection, 1, traces[0])
     assert run is not None
     assert actions == ["review.write"]
+
+
+@pytest.mark.parametrize(("value", "is_sure"), [(0.9, True), (0.89, False)])
+def test_a_verdict_that_was_sure_is_not_asked_about(
+    engine: Engine, value: float, *, is_sure: bool
+) -> None:
+    seed.seed(engine, runs=5)
+    with engine.begin() as connection:
+        connection.execute(sa.text("update score set outcome = 1, value = :v"), {"v": value})
+        found = reviews.candidates(connection, 1, SINCE, reviewer="ana")
+    assert (found == []) is is_sure
+
+
+def test_of_many_verdicts_those_of_the_newest_runs_are_asked_about(engine: Engine) -> None:
+    seed.seed(engine, runs=40)
+    with engine.connect() as connection:
+        few = reviews.candidates(connection, 1, SINCE, reviewer="ana", most=5)
+        every = reviews.candidates(connection, 1, SINCE, reviewer="ana", most=10_000)
+    failed = [one for one in every if one.outcome is Outcome.FAILED]
+    newest = sorted(failed, key=lambda one: one.started_at)[-20:]
+    asked = [one for one in few if one.outcome is Outcome.FAILED]
+    assert len(asked) == 5
+    assert {one.trace_id for one in asked} <= {one.trace_id for one in newest}

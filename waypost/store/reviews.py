@@ -238,20 +238,22 @@ _CANDIDATES = sa.text("""
        where project_id = :project_id and first_at >= :since and steps > 0
        order by first_at desc limit :runs / 3)
     ),
-    judged as materialized (
-      select s.* from run r
+    newest as materialized (select * from run order by first_at desc),
+    -- Read run by run, from the newest on, until a limit below ends it.
+    judged as not materialized (
+      select s.* from newest r
       cross join lateral (
         select trace_id, span_id, started_at, outcome, value, evaluator_id from score
         where project_id = :project_id and trace_id = r.trace_id and started_at >= :since
           and started_at between r.first_at - interval '1 day' and r.last_at + interval '1 day'
           and evaluator_id = any(array(select id from judge))
-          and (outcome = 0 or (outcome = 1 and value < 0.9))
+          and (outcome = 0 or (outcome = 1 and value < real '0.9'))
         offset 0) s  -- without it the planner reads every score of the window, to join them by hash
     ),
     picked as (
-      (select * from judged where outcome = 0 order by started_at desc limit :most)
+      (select * from judged where outcome = 0 limit :most)
       union all
-      (select * from judged where outcome = 1 order by started_at desc limit :most)
+      (select * from judged where outcome = 1 limit :most)
     ),
     open as (
       select p.*, j.name, j.version from picked p join judge j on j.id = p.evaluator_id
