@@ -4,18 +4,26 @@
 const HELD = /id="waypost-first-data">(\{[^<]*)</;
 const BUTTON = '.st-key-frame_win button[aria-checked="false"]';
 const SAID = '[class*="st-key-answer_"], .st-key-mute_list';
+const RESTS = 60; // milliseconds: a pointer that only passes asks for nothing
+const FRESH = 10_000;
 const nothing = () => {};
 let asked = null;
 let stop = nothing;
+let resting = 0;
 
-const chosen = (event) => event.target.closest?.(BUTTON);
+/** The window an event is about, on a page with a table to show it in. */
+function chosen(event) {
+  const button = event.target.closest?.(BUTTON);
+  return button && table() ? button : null;
+}
 
 function ask(button) {
   const query = new URLSearchParams(location.search);
   query.set("win", button.textContent.trim());
   query.delete("until");
   const address = `${location.pathname}?${query}`;
-  if (asked?.address !== address) asked = { address, answer: answerAt(address) };
+  const isKnown = asked?.address === address && performance.now() - asked.at < FRESH;
+  if (!isKnown) asked = { address, answer: answerAt(address), at: performance.now() };
   return asked.answer;
 }
 
@@ -62,8 +70,15 @@ function show(owner, blocks) {
   return () => { away(); owner.back(); };
 }
 
+addEventListener("pointerover", (event) => {
+  const button = chosen(event);
+  clearTimeout(resting);
+  if (button) resting = setTimeout(ask, RESTS, button);
+}, true);
+
 addEventListener("pointerdown", (event) => {
   const button = chosen(event);
+  clearTimeout(resting);
   if (button) ask(button);
 }, true);
 
@@ -73,7 +88,6 @@ addEventListener("click", async (event) => {
   stop();
   const owner = table(), answer = ask(button), app = document.querySelector('[data-testid="stApp"]');
   asked = null;
-  if (!owner) return;
   let away = nothing, isOver = false;
   const ended = new MutationObserver(() => { if (app.dataset.testScriptState === "notRunning") over(); });
   const over = stop = () => {

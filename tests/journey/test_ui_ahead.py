@@ -132,3 +132,13 @@ def test_attacks_are_text_ahead_too(page: Page, site: Site, line: Line) -> None:
     expect(page.locator(SENTENCE)).to_contain_text("the last 7 days")
     assert any("<" in text for text in page.locator("th").all_inner_texts())
     assert "owned" not in page.title()
+
+
+def test_a_pointer_that_rests_asks_already(page: Page, site: Site, line: Line) -> None:
+    at_home(page, site, line)
+    with page.expect_response("**/?win=7d") as early:
+        page.get_by_role("radio", name="7d", exact=True).hover()
+    early.value.finished()
+    page.route("**/?win=7d", lambda route: route.abort())  # the click needs no other
+    choose(page, "7d")
+    expect(page.locator(SENTENCE)).to_contain_text("the last 7 days")
