@@ -121,6 +121,18 @@ def test_a_verdict_given_in_the_replay_is_kept(page: Page, site: Site) -> None:
     assert "step=501" in location(page)
 
 
+def test_brackets_know_the_list_that_a_run_s_own_address_names(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/traces?verdict=fail")
+    page.locator("tr[data-row]").nth(1).wait_for()
+    links = [one.get_attribute("href") or "" for one in page.locator("tr[data-row] a").all()[:2]]
+    page.goto("about:blank")  # another visit, which saw no list
+    page.goto(f"{site.url}/{links[0]}")
+    focus_replay(page)
+    page.keyboard.press("]")
+    wanted = links[1].split("trace_id=")[1].split("&")[0]
+    page.wait_for_url(f"**trace_id={wanted}**", wait_until="commit")
+
+
 def test_escape_goes_back_to_the_list_and_brackets_to_its_neighbours(
     page: Page, site: Site
 ) -> None:

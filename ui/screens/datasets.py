@@ -6,13 +6,12 @@ from typing import Any
 import orjson
 import streamlit as st
 
-from ui import actions, data, frame, go, place, trials, words
+from ui import actions, data, frame, go, listing, place, trials, words
 from ui.export import as_csv, as_json
 from ui.payload import pretty, raw
 from ui.place import Place
 from ui.screen import screen
 from ui.screens.trace import is_id
-from ui.screens.traces import wanted_of_address
 from ui.widgets import text
 from waypost.errors import WaypostError, WrongUse
 from waypost.roles import Role
@@ -73,7 +72,7 @@ def _making(here: Place, known: Sequence[Dataset]) -> None:
 
 def _runs_of_address(here: Place) -> list[str]:
     """The failing runs of the cell or filter in the address, newest first."""
-    return [r.trace_id for r in data.page(here, wanted_of_address(), most=_MOST).rows]
+    return [r.trace_id for r in data.page(here, listing.wanted(), most=_MOST).rows]
 
 
 def _form(

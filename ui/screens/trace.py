@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from ui import actions, blocks, data, frame, go, opened, place, tokens, words
+from ui import actions, blocks, data, frame, go, listing, opened, place, tokens, words
 from ui.blocks import Answer, Block
 from ui.outline import Judged
 from ui.place import Place
@@ -273,11 +273,13 @@ def _keep(given: dict[str, Any], opened: Opened, trace_id: str) -> None:
 
 
 def _leave(where: str, trace_id: str) -> None:
+    if where == "list":
+        go.to("traces")
+        return
     ids: list[str] = st.session_state.get(LIST) or []
-    if where in ("previous", "next") and trace_id in ids:
+    if trace_id not in ids:  # opened by its address, which names the list as well
+        ids = [row.trace_id for row in listing.listed(frame.here()).rows]
+    if trace_id in ids:
         place_in = ids.index(trace_id) + (1 if where == "next" else -1)
         if 0 <= place_in < len(ids):
             go.to_step(ids[place_in], None)
-        return
-    if where == "list":
-        go.to("traces")

@@ -1,15 +1,15 @@
 """The list of runs: which runs make up a cell, newest first, a page at a time by key."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from ui import blocks, data, frame, go, place, words
+from ui import blocks, data, frame, go, listing, place, words
 from ui.blocks import Block
 from ui.data import Listed, Wanted
 from ui.export import as_csv, as_json
+from ui.listing import After
 from ui.place import Place
 from ui.screen import screen
 from ui.screens.trace import LIST
@@ -20,7 +20,6 @@ from waypost.records import Json
 from waypost.roles import Role
 from waypost.store.traces import Summary
 
-_PAGE = 100
 _SHORT, _MARKS = 8, 40
 _MAY_BE_BARE = ("status", "failed by", "reviewed by")
 _KINDS = {
@@ -44,13 +43,11 @@ _CONTROLS = (
     ("tool", "Tool", 118), ("agent", "Agent", 118), ("session", "Session", 118),
     ("user", "User", 118),
 )  # fmt: skip
-_PLAIN = ("evaluator", "verdict", "agent", "session", "user", "status", "tool", "text")
 
 
 def first(here: Place) -> list[Block] | None:
     """The page of runs this address asks for, each line a link."""
-    wanted, after = wanted_of_address(), _after()
-    listed = data.page(here, wanted, after=after, most=_PAGE)
+    wanted, listed = listing.wanted(), listing.listed(here)
     if not listed.rows:
         return None
     chips = [said for _, said in _chosen(wanted)]
@@ -58,7 +55,7 @@ def first(here: Place) -> list[Block] | None:
     return [
         blocks.controls([(title, width) for _, title, width in _CONTROLS]),
         *([blocks.chips(chips)] if chips else []),
-        blocks.mute(_said(here, wanted, listed.rows, after)),
+        blocks.mute(_said(here, wanted, listed.rows, listing.after())),
         blocks.component("runs", table, None),
     ]
 
@@ -67,29 +64,15 @@ def first(here: Place) -> list[Block] | None:
 def traces() -> None:
     """Which runs are these, and what shape do they have?"""
     here = frame.here()
-    wanted = wanted_of_address()
+    wanted, after = listing.wanted(), listing.after()
     _filters(wanted)
-    after = _after()
-    listed = data.page(here, wanted, after=after, most=_PAGE)
+    listed = listing.listed(here)
     if not listed.rows:
         _nothing(here, wanted)
         return
     text.mute(_said(here, wanted, listed.rows, after), key="list")
     _table(here, listed)
     _pages(listed, after)
-
-
-def wanted_of_address() -> Wanted:
-    """The filters the address holds."""
-    values = {name: place.get(name) or None for name in _PLAIN}
-    return Wanted(where=tuple(place.chosen_values().items()), **values)
-
-
-def _after() -> tuple[dt.datetime, str] | None:
-    at, _, trace_id = place.get("after").partition("_")
-    if not trace_id or not at.isdigit():
-        return None
-    return dt.datetime.fromtimestamp(int(at) / 1e6, dt.UTC), trace_id
 
 
 def _filters(wanted: Wanted) -> None:
@@ -145,11 +128,9 @@ def _chips(wanted: Wanted) -> None:
             st.text(said, width="content")
 
 
-def _said(
-    here: Place, wanted: Wanted, rows: Sequence[Summary], after: tuple[dt.datetime, str] | None
-) -> str:
+def _said(here: Place, wanted: Wanted, rows: Sequence[Summary], after: After | None) -> str:
     failed = sum(row.fails > 0 for row in rows)
-    more = "The newest " if len(rows) == _PAGE and after is None else ""
+    more = "The newest " if len(rows) == listing.PAGE and after is None else ""
     older = "older " if after is not None else ""
     noun = words.plural(len(rows), f"{older}run")
     by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
@@ -234,13 +215,13 @@ def _href(row: Summary) -> str:
     return "trace?" + urlencode(place.along({"trace_id": row.trace_id, **step}))
 
 
-def _pages(listed: Listed, after: tuple[dt.datetime, str] | None) -> None:
+def _pages(listed: Listed, after: After | None) -> None:
     rows = listed.rows
     with st.container(horizontal=True, key="pages"):
         if after is not None and st.button("⏮ Newest"):
             place.put(after=None)
             st.rerun()
-        if len(rows) == _PAGE and st.button("Older ▸"):
+        if len(rows) == listing.PAGE and st.button("Older ▸"):
             last = rows[-1]
             micros = int(last.first_at.timestamp() * 1e6)
             place.put(after=f"{micros}_{last.trace_id}")
