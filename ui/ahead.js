@@ -82,7 +82,7 @@ addEventListener("pointerdown", (event) => {
   if (button) ask(button);
 }, true);
 
-addEventListener("click", async (event) => {
+async function choose(event) {
   const button = chosen(event);
   if (!button) return;
   stop();
@@ -101,4 +101,9 @@ addEventListener("click", async (event) => {
   ended.observe(app, { attributeFilter: ["data-test-script-state"] });
   const blocks = await answer;
   if (!isOver && blocks) away = show(owner, blocks);
+}
+
+addEventListener("click", choose, true);
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === " ") choose(event);
 }, true);

@@ -80,7 +80,7 @@ def test_the_answer_comes_before_the_page_has_drawn(page: Page, site: Site, line
 
 def test_a_list_of_runs_comes_too(page: Page, site: Site, line: Line) -> None:
     at_home(page, site, line, "/traces?verdict=fail")
-    choose(page, "7d")
+    page.get_by_role("radio", name="7d", exact=True).press(" ")
     expect(page.locator(LIST)).to_contain_text("last 7 days")
     page.locator("tr[data-row]").nth(1).click()  # an address: the page knows other rows
     page.wait_for_url("**trace_id=**", wait_until="commit")
