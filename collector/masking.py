@@ -1,5 +1,6 @@
 """Secrets and personal data out of readings before anything of them is stored or spooled."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
@@ -27,31 +28,35 @@ _DEFINITIONS: Final = 500
 _HELD: Final = 16 << 20
 _CARD: Final = 10**11
 _TEXTS: Final = (
-    "name",
-    "query",
-    "data_source",
-    "prompt_name",
-    "agent",
-    "handoff_from",
-    "handoff_to",
-)
+    "name", "query", "data_source", "prompt_name", "prompt_version", "agent", "agent_version",
+    "handoff_from", "handoff_to", "tool", "tool_type", "model", "model_requested", "provider",
+    "operation", "finish_reason", "route", "environment", "service",
+)  # fmt: skip
 _VALUES: Final = ("arguments", "result")
 _MAPPINGS: Final = ("params", "attributes", "origin", "resource", "cohort")
-# What a part holds beside its content: types and ids, none of which a person wrote.
-_PLAIN_NAMES: Final = frozenset({"type", "id", "modality", "mime_type"})
+# What a part holds beside its content, none of which a person wrote.
+_PLAIN_NAMES: Final = frozenset({"type", "modality", "mime_type"})
 _IDS: Final = ("session", "user")
+# What programs number things with: in strict these would all look like tokens.
+_NUMBERS: Final = ("trajectory_id", "call_id", "response_id")
+# Such a number holds no more than chance: it is not looked through for anything.
+_DRAWN: Final = re.compile(
+    r"(?:call|toolu|tooluse|chatcmpl|resp|msg|fc|run|gen)[_-][A-Za-z0-9]{8,64}|[0-9a-f]{32}"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
 
 
 class Masker:
     """Masks what projects of one level receive; what was seen before is not scanned again.
 
-    Session and user ids that are personal data become a hash with the project's own key, so that
-    they keep joining.
+    Ids that are personal data or secrets become a hash with the project's own key, so that they
+    keep joining.
     """
 
     def __init__(self, level: str, *, key: bytes) -> None:
         self._redactor = Redactor(level)
         self._ids = Redactor(level, key=key)
+        self._numbers = Redactor("standard", key=key)
         self._key = key
         self._off = level == "off"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
@@ -66,10 +71,12 @@ class Masker:
             *((name, self._value) for name in _VALUES),
             *((name, self._mapping) for name in _MAPPINGS),
             *((name, self._id) for name in _IDS),
+            *((name, self._number) for name in _NUMBERS),
             *((name, self._all) for name in ("input", "output")),
             *((name, self._list) for name in ("system", "tools")),
             *((name, self._part) for name in ("error", "guard", "human", "memory")),
             ("documents", self._documents),
+            ("fallbacks", self._names),
             ("links", self._links),
             ("notes", self._notes),
         )
@@ -79,6 +86,7 @@ class Masker:
         """This masker, with the key of the project whose readings come next."""
         if key != self._key:
             self._ids, self._key = Redactor(self._redactor.level, key=key), key
+            self._numbers = Redactor("standard", key=key)
         return self
 
     def reading(self, reading: Reading) -> Reading:
@@ -107,6 +115,7 @@ class Masker:
             "label": feedback.label and self._text(feedback.label, {}),
             "session": self._id(feedback.session, {}),
             "by": self._id(feedback.by, {}),
+            "response_id": feedback.response_id and self._number(feedback.response_id, {}),
         }
         return _with(feedback, changes)
 
@@ -171,7 +180,10 @@ class Masker:
         changed: dict[str, Json] = {}
         for name, item in value.items():
             if name not in _PLAIN_NAMES and item:
-                masked = self._entry(name, item, counts)
+                if name == "id" and type(item) is str:
+                    masked: Json = self._number(item, counts)
+                else:
+                    masked = self._entry(name, item, counts)
                 if masked is not item:
                     changed[name] = masked
         return {**value, **changed} if changed else value
@@ -263,6 +275,14 @@ class Masker:
             merge_counts(counts, found)
         return masked
 
+    def _number(self, value: str, counts: Counts) -> str:
+        if _DRAWN.fullmatch(value):
+            return value
+        masked, found = self._numbers.text(value)
+        if found:
+            merge_counts(counts, found)
+        return masked if found else value
+
     def _documents(self, documents: tuple[Document, ...], counts: Counts) -> tuple[Document, ...]:
         found = tuple(
             Document(
@@ -280,6 +300,10 @@ class Masker:
             Link(one.trace_id, one.span_id, self._mapping(one.attributes, counts)) for one in links
         )
         return links if found == links else found
+
+    def _names(self, names: tuple[str, ...], counts: Counts) -> tuple[str, ...]:
+        found = tuple(self._text(name, counts) for name in names)
+        return names if found == names else found
 
     def _notes(self, notes: tuple[str, ...], _: Counts) -> tuple[str, ...]:
         """Some notes name an attribute, which is counted where it stands."""

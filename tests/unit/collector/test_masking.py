@@ -1,11 +1,13 @@
 """Masking: what must not be kept is gone from every field, and equal things stay equal."""
 
+from typing import get_type_hints
+
 import pytest
 
 from collector.convention import Reader
 from collector.masking import Masker
 from collector.packing import Parcel, pack, unpack
-from tests.samples import conventions, sample, traces_of
+from tests.samples import conventions, sample, spans_of, traces_of
 from waypost.records import (
     Content,
     Document,
@@ -16,6 +18,7 @@ from waypost.records import (
     Message,
     RawSpan,
     Reading,
+    Step,
 )
 
 KEY = "sk-proj-" + "Ab1" * 16
@@ -87,6 +90,41 @@ def test_a_planted_secret_is_gone_from_every_field() -> None:
     assert "hunter22" not in whole
     assert "q" * 40 not in whole
     assert any(n.startswith("redacted:API_KEY=") for n in masked.notes)
+
+
+def texts_of() -> list[str]:
+    """The fields of a step that hold a text of the sender's; ids of spans are sixteen digits."""
+    own = {"trace_id", "span_id", "parent_id", "convention", "arguments_from", "cost_source"}
+    hints = get_type_hints(Step)
+    return [n for n, hint in hints.items() if hint in (str, str | None) and n not in own]
+
+
+def test_names_and_ids_of_every_kind_are_masked_and_ids_still_join() -> None:
+    step = reading().step
+    names = texts_of()
+    assert {"tool", "model", "route", "prompt_version", "call_id", "trajectory_id"} <= set(names)
+    call = Message("assistant", ({"type": "tool_call", "id": f"call {KEY}", "name": "t"},))
+    secret = step.replace(
+        **dict.fromkeys(names, f"call {KEY}"), fallbacks=(KEY,), output=(call,), notes=()
+    )
+    masked = masker().reading(Reading(secret)).step
+    assert KEY not in repr(masked)
+    assert masked.call_id == masked.output[0].parts[0]["id"]
+    other = masker().reading(Reading(secret.replace(call_id=f"call {KEY}x"))).step
+    assert other.call_id != masked.call_id
+
+
+@pytest.mark.parametrize("level", ["standard", "strict"])
+def test_names_and_ids_of_real_clients_stay_as_they_are(level: str) -> None:
+    reader, seen = Reader(), 0
+    for name in conventions():
+        for span in spans_of(name):
+            step = reader.read(span).step
+            masked = masker(level).reading(Reading(step)).step
+            kept = [n for n in texts_of() if n not in {"session", "user", "query", "name"}]
+            assert [getattr(masked, n) for n in kept] == [getattr(step, n) for n in kept]
+            seen += 1
+    assert seen > 300
 
 
 def test_contents_and_verdicts_are_masked_too() -> None:
