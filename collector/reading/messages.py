@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from collector.reading.literal import read_fields
-from collector.reading.parts import Part, call_part, is_plain_parts, parts_of, response_part
+from collector.reading.parts import (
+    Part,
+    call_part,
+    has_failed,
+    is_plain_parts,
+    parts_of,
+    response_part,
+)
 from collector.reading.values import as_text, parsed
 from waypost.records import Json, Message
 
@@ -130,7 +137,8 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
     content = value.get("content")
     if spoken == "tool" and not _holds_results(content):
         call_id = value.get("tool_call_id") or value.get("id")
-        return Message("tool", (*found, response_part(call_id, content)), _extra(value, spoken))
+        answer = response_part(call_id, content, failed=has_failed(value))
+        return Message("tool", (*found, answer), _extra(value, spoken))
     parts = (*found, *parts_of(content), *_calls_of(value, content))
     return Message(spoken, parts, _extra(value, spoken))
 

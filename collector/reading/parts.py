@@ -26,11 +26,22 @@ def call_part(call_id: Json, name: Json, arguments: Json) -> Part:
     return part
 
 
-def response_part(call_id: Json, response: Json) -> Part:
+def response_part(call_id: Json, response: Json, *, failed: bool = False) -> Part:
     part: Part = {"type": "tool_call_response", "response": response}
     if found := as_text(call_id):
         part["id"] = found
+    if failed:
+        part["status"] = "error"
     return part
+
+
+def has_failed(answer: Mapping[str, Json]) -> bool:
+    """Whether an envelope says of the tool's answer in it that it is an error."""
+    return (
+        answer.get("status") == "error"
+        or answer.get("is_error") is True
+        or answer.get("isError") is True
+    )
 
 
 def is_plain_parts(parts: list[Json]) -> bool:
@@ -117,16 +128,12 @@ def _call(block: Mapping[str, Json]) -> Part:
 
 def _response(block: Mapping[str, Json]) -> Part:
     call_id = _first(block, "id", "tool_use_id", "toolCallId", "call_id", "tool_call_id")
-    return response_part(
-        call_id, _outcome(_first(block, "response", "result", "output", "content"))
-    )
-
-
-def _outcome(value: Json) -> Json:
-    """The inside of a Vercel result such as {type: json, value: …}."""
-    if isinstance(value, dict) and set(value) == {"type", "value"}:
-        return value["value"]
-    return value
+    given, failed = _first(block, "response", "result", "output", "content"), has_failed(block)
+    if isinstance(given, dict) and set(given) == {"type", "value"}:  # Vercel's
+        return response_part(
+            call_id, given["value"], failed=failed or str(given["type"]).startswith("error")
+        )
+    return response_part(call_id, given, failed=failed)
 
 
 def _reasoning(block: Mapping[str, Json]) -> Part:
@@ -187,7 +194,8 @@ def _tool_use(inner: Json, _block: Mapping[str, Json]) -> Part:
 
 def _tool_result(inner: Json, _block: Mapping[str, Json]) -> Part:
     value = inner if isinstance(inner, dict) else {}
-    return response_part(_first(value, "toolUseId", "id"), _first(value, "content", "response"))
+    answer = _first(value, "content", "response")
+    return response_part(_first(value, "toolUseId", "id"), answer, failed=has_failed(value))
 
 
 def _spoken(inner: Json, block: Mapping[str, Json]) -> Part:

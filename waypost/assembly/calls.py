@@ -116,13 +116,13 @@ def fill_results(ordered: Sequence[Node]) -> None:
         return
     for node in ordered:
         if is_model(node):
-            for call_id, response in fresh_responses(node.get("input")):
+            for call_id, part in fresh_responses(node.get("input")):
                 tool = waiting.get(call_id)
                 if tool is not None and tool.number < node.number:
-                    tool.fill("result", response)
+                    tool.fill("result", part.get("response"))
 
 
-def fresh_responses(messages: Sequence[Message]) -> Iterator[tuple[str, Json]]:
+def fresh_responses(messages: Sequence[Message]) -> Iterator[tuple[str, Mapping[str, Json]]]:
     """The tool responses after the last thing the model itself said."""
     for message in reversed(messages):
         if message.role == "assistant":
@@ -130,7 +130,7 @@ def fresh_responses(messages: Sequence[Message]) -> Iterator[tuple[str, Json]]:
         for part in message.tool_responses:
             call_id = part.get("id")
             if isinstance(call_id, str):
-                yield call_id, part.get("response")
+                yield call_id, part
 
 
 def derive(ordered: Sequence[Node], *, ended: bool) -> list[Node]:
@@ -164,16 +164,17 @@ def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator
     parts = [part for message in owner.get("output") for part in message.tool_calls]
     for index, part in enumerate(parts):
         call = Call(owner, part)
-        known = call.id is not None and call.id in responses
-        response = responses[call.id] if call.id is not None and known else None
+        answer = responses.get(call.id) if call.id is not None else None
         mark = call.id or f"{call.name}:{index}"
-        status = _status(response, known=known, ended=ended)
+        response = None if answer is None else answer.get("response")
+        status = _status(answer, ended=ended)
         yield _derived(call, mark, following, response=response, status=status)
 
 
-def _status(response: Json, *, known: bool, ended: bool) -> Status:
-    if known:
-        return Status.ERROR if says_error(response) else Status.OK
+def _status(answer: Mapping[str, Json] | None, *, ended: bool) -> Status:
+    if answer is not None:
+        failed = answer.get("status") == "error" or says_error(answer.get("response"))
+        return Status.ERROR if failed else Status.OK
     return Status.INTERRUPTED if ended else Status.RUNNING
 
 

@@ -422,3 +422,43 @@ def test_a_scrubbed_session_is_none() -> None:
     }  # fmt: skip
     step = read(attributes={**attributes, "gen_ai.operation.name": "chat"}).step
     assert (step.session, step.user) == ("t", "u")
+
+
+CALL: Json = {"role": "assistant", "content": None, "tool_calls": [
+    {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]}  # fmt: skip
+GONE = "no such order"
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1",
+                                       "is_error": True, "content": GONE}]}, Status.ERROR),
+        ({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1",
+                                       "is_error": False, "content": GONE}]}, Status.OK),
+        ({"type": "tool", "tool_call_id": "c1", "status": "error", "content": GONE}, Status.ERROR),
+        ({"type": "tool", "tool_call_id": "c1", "status": "success", "content": GONE}, Status.OK),
+        ({"role": "user", "content": [{"toolResult": {"toolUseId": "c1", "status": "error",
+                                                      "content": [{"text": GONE}]}}]},
+         Status.ERROR),
+        ({"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1",
+                                       "output": {"type": "error-text", "value": GONE}}]},
+         Status.ERROR),
+        ({"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1",
+                                       "output": {"type": "text", "value": GONE}}]}, Status.OK),
+        ({"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": GONE,
+                                     "status": "error"}]}, Status.ERROR),
+        ({"role": "tool", "tool_call_id": "c1", "content": GONE}, Status.OK),
+    ],
+)  # fmt: skip
+def test_an_answer_marked_as_an_error_fails_the_step_read_out_of_it(
+    answer: Json, wanted: Status
+) -> None:
+    told = messages_of([{"role": "user", "content": "hi"}, CALL, answer])
+    asked = messages_of([CALL], role="assistant")
+    span = Reader().read(RawSpan("1" * 32, "2" * 16, None, "chat", 1, 2, attributes={})).step
+    first = span.replace(kind=Kind.LLM, output=tuple(asked))
+    second = first.replace(span_id="3" * 16, started_at=3, ended_at=4, input=tuple(told), output=())
+    tool = assemble([first, second]).steps[1]
+    assert (tool.derived, tool.status) == (True, wanted)
+    assert GONE in str(tool.result)
