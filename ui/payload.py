@@ -197,7 +197,8 @@ def _part(part: dict[str, Json], limit: int) -> Json:
         name = part.get("name")
         return {"type": kind, "name": name, "text": pretty(part.get("arguments"), limit)}
     if kind == "tool_call_response":
-        return {"type": kind, "text": pretty(part.get("response", part.get("result")), limit)}
+        shown = pretty(part.get("response", part.get("result")), limit)
+        return {"type": kind, "text": shown, "failed": part.get("status") == "error"}
     return {"type": str(kind or "part"), "text": pretty(part, limit)}
 
 

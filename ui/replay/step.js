@@ -40,7 +40,7 @@ function message(given, quotes) {
   for (const part of given.parts) {
     if (part.type === "tool_call") box.append(el("div", "call", `calls ${part.name ?? "a tool"}`));
     if (part.type === "reasoning") box.append(el("div", "call", "reasoning"));
-    if (part.type === "tool_call_response") box.append(el("div", "call", "tool result"));
+    if (part.type === "tool_call_response") box.append(el("div", "call", part.failed ? "✕ tool result, an error" : "tool result"));
     box.append(pre(part.text ?? "", quotes, `${given.role} message`));
   }
   return box;

@@ -12,7 +12,7 @@ from ui.outline import Judged, depths, judged, label_of, outline
 from ui.payload import Payloads
 from waypost.assembly import assemble
 from waypost.rates import Rate, change
-from waypost.records import Outcome, Score, Status, Step, Trajectory
+from waypost.records import Json, Message, Outcome, Score, Status, Step, Trajectory
 from waypost.store.rates import Compared
 from waypost.store.reviews import Candidate
 from waypost.store.scores import StoredScore
@@ -86,6 +86,15 @@ def test_spans_below_a_step_are_shown_with_it() -> None:
     payloads = Payloads(judged(run, [])).window(1, len(run.steps))
     below = [p["others"] for p in payloads if isinstance(p, dict) and p["others"]]
     assert "GET https://search.internal/query" in str(below)
+
+
+def test_a_tool_s_answer_says_that_it_is_an_error() -> None:
+    gone: dict[str, Json] = {"type": "tool_call_response", "response": "gone", "status": "error"}
+    said = (Message("tool", (gone,)), Message("tool", ({**gone, "status": "ok"},)))
+    step = replace(make_run(1)[1], input=said, number=1)
+    shown = Payloads(judged(Trajectory("t", ("t",), steps=(step,)), [])).one(step, whole=True)
+    texts = str(shown)
+    assert texts.count("'failed': True") == texts.count("'failed': False") == 1
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
