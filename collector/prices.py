@@ -5,9 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from genai_prices import Usage, calc_price
-from genai_prices.types import TieredPrices
-
+from waypost.late import genai_prices
 from waypost.records import Tokens
 
 _HOUR: Final = 3_600 * 10**9
@@ -92,16 +90,18 @@ def _find(provider: str | None, model: str, at: int) -> Rates | None:
 
 
 def _rates_of(provider: str | None, model: str, when: dt.datetime) -> Rates | None:
+    listed = genai_prices()
+
     def per_token(**usage: int) -> float:
         usage = dict.fromkeys(usage, _SAMPLE)
-        priced = calc_price(
-            Usage(**usage), model, provider_id=provider, genai_request_timestamp=when
+        priced = listed.calc_price(
+            listed.Usage(**usage), model, provider_id=provider, genai_request_timestamp=when
         )
         return float(priced.total_price) / _SAMPLE
 
     try:
-        price = calc_price(
-            Usage(input_tokens=1), model, provider_id=provider, genai_request_timestamp=when
+        price = listed.calc_price(
+            listed.Usage(input_tokens=1), model, provider_id=provider, genai_request_timestamp=when
         ).model_price
         return Rates(
             per_token(input_tokens=1),
@@ -118,17 +118,21 @@ def _rates_of(provider: str | None, model: str, when: dt.datetime) -> Rates | No
 
 def _first_tier(prices: dict[str, object]) -> int | None:
     """From how many input tokens on a call pays more than the base rates."""
-    tiered = (p for p in prices.values() if isinstance(p, TieredPrices))
+    kind = genai_prices(".types").TieredPrices
+    tiered = (p for p in prices.values() if isinstance(p, kind))
     return min((tier.start for p in tiered for tier in p.tiers), default=None)
 
 
 def _long_call(rates: Rates, tokens: Tokens, at: int) -> float:
-    usage = Usage(
+    listed = genai_prices()
+    usage = listed.Usage(
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cache_read_tokens=tokens.cache_read or 0,
         cache_write_tokens=tokens.cache_write or 0,
     )
     when = dt.datetime.fromtimestamp(at / 1e9, dt.UTC)
-    priced = calc_price(usage, rates.name, provider_id=rates.seller, genai_request_timestamp=when)
+    priced = listed.calc_price(
+        usage, rates.name, provider_id=rates.seller, genai_request_timestamp=when
+    )
     return float(priced.total_price)

@@ -1,4 +1,4 @@
-"""scipy on first use: its import takes longer than the whole start of a collector or a page."""
+"""Libraries on first use: their import takes longer than the start of what may never need them."""
 
 import importlib
 from typing import Any
@@ -7,3 +7,8 @@ from typing import Any
 def scipy(part: str) -> Any:
     """A part of scipy, such as `stats`."""
     return importlib.import_module(f"scipy.{part}")
+
+
+def genai_prices(part: str = "") -> Any:
+    """The price list of models, or a part of the package."""
+    return importlib.import_module("genai_prices" + part)
