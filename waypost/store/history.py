@@ -93,8 +93,9 @@ class History:
         for key, names in self._sent.items():
             known = self._stored.pop(key, set())
             self._names -= len(known)
-            self._stored[key] = known | names
-            self._names += len(self._stored[key])
+            known |= names
+            self._stored[key] = known
+            self._names += len(known)
         self._sent = {}
         while self._names > _MOST_NAMES and self._stored:
             self._names -= len(self._stored.popitem(last=False)[1])

@@ -60,9 +60,11 @@ def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]])
             f"create temp table if not exists {table} ({columns}) on commit delete rows"
         )
         made.add(table)
-    else:
+    filled = _filled(connection)
+    if table in filled:
         # It empties itself at commit, but one transaction may fill it for several projects.
         connection.execute(sa.delete(sa.table(table)))
+    filled.add(table)
     raw = connection.connection.driver_connection
     assert raw is not None
     with raw.cursor() as cursor, cursor.copy(f"copy {table} from stdin (format binary)") as copy:
@@ -70,6 +72,16 @@ def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]])
         write = copy.write_row
         for row in rows:
             write(row)
+
+
+def _filled(connection: Connection) -> set[str]:
+    """The temporary tables that the transaction in hand has filled."""
+    transaction = connection.get_transaction()
+    known = connection.info.get("waypost_filled")
+    if known is None or known[0] is not transaction:
+        known = connection.info["waypost_filled"] = (transaction, set())
+    filled: set[str] = known[1]
+    return filled
 
 
 @cache
