@@ -2,19 +2,22 @@
 // It stands in for what the page drew and goes when the page has drawn again, whatever that was.
 
 const HELD = /id="waypost-first-data">(\{[^<]*)</;
-const BUTTON = '.st-key-frame_win button[aria-checked="false"]';
+const BUTTON = ".st-key-frame_win button";
 const SAID = '[class*="st-key-answer_"], .st-key-mute_list';
 const RESTS = 60; // milliseconds: a pointer that only passes asks for nothing
 const FRESH = 10_000;
+const LONGEST = 250;
 const nothing = () => {};
+const after = (ms) => new Promise((done) => setTimeout(done, ms));
 let asked = null;
 let stop = nothing;
 let resting = 0;
+let latest = null;
 
-/** The window an event is about, on a page with a table to show it in. */
+/** Another window than the page's that an event is about, on a page with a table to show it in. */
 function chosen(event) {
   const button = event.target.closest?.(BUTTON);
-  return button && table() ? button : null;
+  return button?.ariaChecked === "false" && table() ? button : null;
 }
 
 function ask(button) {
@@ -82,9 +85,7 @@ addEventListener("pointerdown", (event) => {
   if (button) ask(button);
 }, true);
 
-async function choose(event) {
-  const button = chosen(event);
-  if (!button) return;
+async function choose(button) {
   stop();
   const owner = table(), answer = ask(button), app = document.querySelector('[data-testid="stApp"]');
   asked = null;
@@ -103,7 +104,25 @@ async function choose(event) {
   if (!isOver && blocks) away = show(owner, blocks);
 }
 
-addEventListener("click", choose, true);
+// The page hears of a click after the picture: beside one another both would take longer.
+addEventListener("click", async (event) => {
+  if (!event.isTrusted || !event.target.closest?.(BUTTON)) return;
+  latest = event;
+  const button = chosen(event);
+  if (!button) {
+    stop();
+    return;
+  }
+  event.stopImmediatePropagation();
+  try {
+    await Promise.race([choose(button), after(LONGEST)]);
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  } finally {
+    if (latest === event) button.click();
+  }
+}, true);
+
 addEventListener("keydown", (event) => {
-  if (event.key === "Enter" || event.key === " ") choose(event);
+  const button = event.key === "Enter" || event.key === " " ? chosen(event) : null;
+  if (button) choose(button);
 }, true);

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.journey.conftest import Site, drawn, location
 
@@ -112,10 +112,31 @@ def test_the_last_of_two_windows_stays(page: Page, site: Site, line: Line) -> No
     expect(page.locator(SENTENCE)).to_contain_text("the last 24 hours")
     assert cells(page) == before
     line.let_go()
-    page.wait_for_url("**win=24h**")
+    page.wait_for_timeout(1000)
     drawn(page)
+    expect(page.get_by_role("radio", name="24h", exact=True)).to_be_checked()
     expect(page.locator(SENTENCE)).to_contain_text("the last 24 hours")
     assert cells(page) == before
+    assert "win=7d" not in location(page)
+
+
+def test_of_two_quick_clicks_the_second_counts(page: Page, site: Site, line: Line) -> None:
+    at_home(page, site, line)
+    line.is_held = False
+    waiting: list[Route] = []
+
+    def held(route: Route) -> None:
+        waiting.append(route)
+
+    page.route("**/?win=7d", held)
+    choose(page, "7d")
+    choose(page, "30d")
+    expect(page.locator(SENTENCE)).to_contain_text("the last 30 days")
+    waiting[0].continue_()
+    page.wait_for_url("**win=30d**")
+    drawn(page)
+    expect(page.get_by_role("radio", name="30d", exact=True)).to_be_checked()
+    expect(page.locator(SENTENCE)).to_contain_text("the last 30 days")
 
 
 def test_without_an_answer_the_page_draws_itself(page: Page, site: Site, line: Line) -> None:
