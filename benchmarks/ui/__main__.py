@@ -28,6 +28,7 @@ from tests.journey.conftest import (
     FLAGS,
     chromium,
     dashboard,
+    drawn,
     free_port,
     put_long_run,
     replay,
@@ -190,8 +191,10 @@ def _home(page: Page, url: str) -> float:
 
 
 def _ready(page: Page, url: str) -> None:
+    """Home at rest, as a reader has it who has read it."""
     _home(page, url)
     page.wait_for_function("!document.getElementById('waypost-first')")
+    drawn(page)
 
 
 def _window(page: Page, url: str) -> float:
