@@ -288,6 +288,7 @@ def test_rest_is_put_together_once_though_many_ask_first(server: Running) -> Non
 
 
 def test_a_collector_starts_without_what_it_may_never_need() -> None:
-    code = "import sys, collector.run; print({'fastapi', 'numpy', 'genai_prices'} & sys.modules.keys())"
+    rest = "{'fastapi', 'numpy', 'genai_prices'}"
+    code = f"import sys, collector.run; print({rest} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"

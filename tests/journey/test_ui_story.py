@@ -105,5 +105,5 @@ def test_a_short_link_opens_a_step_and_a_reload_comes_back_to_it(page: Page, sit
 def test_another_window_changes_the_address_and_the_figures(page: Page, site: Site) -> None:
     open_home(page, site)
     page.get_by_role("radio", name="7d").or_(page.get_by_text("7d", exact=True)).first.click()
-    expect(page.get_by_text("last 7 days")).to_be_visible()
-    assert "win=7d" in location(page)
+    expect(page.get_by_text("last 7 days").locator("visible=true").first).to_be_visible()
+    page.wait_for_url("**win=7d**", wait_until="commit")

@@ -28,11 +28,33 @@ class Grid extends Table {
   }
 
   redraw() {
-    const { data } = this;
-    const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
-    if (data.chosen) this.at = data.chosen;
-    this.box.replaceChildren(this.table());
-    if (hadFocus) this.focus();
+    const { chosen, ...rest } = this.data;
+    const figures = JSON.stringify(rest);
+    if (chosen) this.at = chosen;
+    if (figures !== this.figures) {
+      this.figures = figures;
+      const hadFocus = this.box.contains(this.box.getRootNode().activeElement);
+      this.box.replaceChildren(this.table());
+      if (hadFocus) this.focus();
+    }
+    this.mark(chosen ? this.cell(...chosen) : null);
+    if (chosen) this.tabTo(this.cell(...chosen));
+  }
+
+  /** The one cell that the tab key comes to. */
+  tabTo(cell) {
+    if (!cell) return;
+    for (const one of this.box.querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
+    cell.tabIndex = 0;
+  }
+
+  mark(chosen) {
+    for (const one of this.box.querySelectorAll(".chosen")) {
+      one.classList.remove("chosen");
+      one.setAttribute("aria-selected", "false");
+    }
+    chosen?.classList.add("chosen");
+    chosen?.setAttribute("aria-selected", "true");
   }
 
   focus() {
@@ -64,13 +86,12 @@ class Grid extends Table {
   draw(one, r, e) {
     if (!one) return el("td", "none", "–", { "aria-label": "no verdicts" });
     const [rate, rest, shade, isFew, isFlagged, spoken] = one;
-    const isChosen = this.data.chosen?.[0] === r && this.data.chosen?.[1] === e;
     const kinds = [
       shade < 0 ? "down" : "up", `s${Math.abs(shade)}`, isFew ? "few" : "",
-      isFlagged ? "flagged" : "", isChosen ? "chosen" : "",
+      isFlagged ? "flagged" : "",
     ];
     const made = el("td", kinds.filter(Boolean).join(" "), null, {
-      "aria-label": spoken, title: spoken, tabindex: "-1", "aria-selected": String(isChosen),
+      "aria-label": spoken, title: spoken, tabindex: "-1", "aria-selected": "false",
     });
     made.dataset.r = r;
     made.dataset.e = e;
@@ -90,8 +111,7 @@ class Grid extends Table {
 
   pick(r, e) {
     this.at = [r, e];
-    this.box.querySelector(".chosen")?.classList.remove("chosen");
-    this.cell(r, e)?.classList.add("chosen");
+    this.mark(this.cell(r, e));
     this.choose("cell", [r, e]);
   }
 
@@ -113,8 +133,7 @@ class Grid extends Table {
     while (this.cells[row][column] && !this.cell(row, column)) column += Math.abs(right) > 1 ? -step : step;
     const next = this.cell(row, column);
     if (!next) return;
-    this.cell(r, e).tabIndex = -1;
-    next.tabIndex = 0;
+    this.tabTo(next);
     next.focus();
     this.at = [row, column];
   }
