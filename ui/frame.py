@@ -99,7 +99,7 @@ def _project(known: list[Project]) -> Project:
 
 def _choose(choice: Choice) -> None:
     key = f"frame_choice_{choice.name}"
-    st.session_state[key] = choice.chosen
+    place.follow(key, choice.chosen)
 
     def changed() -> None:
         value = st.session_state[key]
@@ -112,7 +112,7 @@ def _choose(choice: Choice) -> None:
 
 
 def _windows(win: str) -> None:
-    st.session_state["frame_win"] = win
+    place.follow("frame_win", win)
 
     def changed() -> None:
         place.put(win=st.session_state["frame_win"], until=None)

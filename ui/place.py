@@ -67,12 +67,31 @@ def one_of(name: str, options: Iterable[str]) -> str:
 
 
 def put(**values: str | None) -> None:
-    """Change the address in place; None takes a value out."""
-    for name, value in values.items():
-        if value is None or value == "":
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
-            st.query_params[name] = value
+    """Change the address in place; None takes a value out, and so does an empty text."""
+    change({name: value or None for name, value in values.items()})
+
+
+def change(values: Mapping[str, str | None]) -> None:
+    """The same for any names, where an empty text is a value: one change, and one way back."""
+    before = st.query_params.to_dict()
+    after = {name: value for name, value in {**before, **values}.items() if value is not None}
+    if after != before:
+        st.query_params.from_dict(after)
+
+
+def follow(key: str, value: object) -> None:
+    """Have a control show what the address says.
+
+    Only where it shows something else: what the server sets overrules what its reader has chosen
+    since, and the page would show one thing and its control another.
+    """
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def no_values() -> dict[str, None]:
+    """What takes the cohort values out of the address."""
+    return {name: None for name in asked.query() if name.startswith(VALUE)}
 
 
 def window_name() -> str:

@@ -95,6 +95,17 @@ def test_a_link_to_a_cell_opens_it(page: Page, site: Site) -> None:
     expect(page.get_by_text("Newest failing runs")).to_be_visible()
 
 
+def test_one_step_back_leaves_a_chosen_cell(page: Page, site: Site) -> None:
+    open_home(page, site)
+    page.locator("td[data-r]").nth(3).click()
+    expect(page.locator(".st-key-head_cell")).to_be_visible()
+    page.wait_for_url("**evaluator=**", wait_until="commit")
+    page.go_back()
+    expect(page.locator(".st-key-head_cell")).to_have_count(0)
+    assert "evaluator=" not in location(page)
+    assert "k." not in location(page)
+
+
 def test_a_short_link_opens_a_step_and_a_reload_comes_back_to_it(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/t/{site.traces[0]}/77")
     wait_step(page, "77 / 1000")

@@ -13,7 +13,6 @@ from ui.ranking import Row
 from ui.screen import screen
 from ui.widgets import empty, text
 from ui.widgets.grid import grid, picked
-from waypost.links import VALUE
 from waypost.store.projects import Project
 from waypost.store.rates import Compared
 
@@ -55,11 +54,8 @@ def _answer(here: Place, found: Home) -> None:
 
 
 def _choose(one: Compared) -> None:
-    for name in [n for n in st.query_params if n.startswith(VALUE)]:
-        st.query_params.pop(name)
-    for name, value in place.with_values(home.where(one.values)).items():
-        st.query_params[name] = value
-    place.put(evaluator=one.evaluator)
+    values = place.with_values(home.where(one.values))
+    place.change({**place.no_values(), **values, "evaluator": one.evaluator})
 
 
 def _chosen(found: Sequence[Compared]) -> Compared | None:
@@ -84,13 +80,11 @@ def _controls(project: Project, keys: Sequence[str]) -> None:
 
 
 def _rows_by(project: Project, keys: Sequence[str]) -> None:
-    st.session_state["rows_by"] = list(keys)
+    place.follow("rows_by", list(keys))
 
     def changed() -> None:
         given = st.session_state["rows_by"] or list(keys)
-        for name in [n for n in st.query_params if n.startswith(VALUE)]:
-            st.query_params.pop(name)
-        place.put(by=",".join(given), evaluator=None)
+        place.change({**place.no_values(), "by": ",".join(given), "evaluator": None})
 
     title, width = home.KEYS
     st.multiselect(
@@ -106,7 +100,7 @@ def _pick(
     titles: Mapping[str, str] | None = None,
 ) -> None:
     key, (title, width) = f"grid_{name}", titled
-    st.session_state[key] = place.one_of(name, options)
+    place.follow(key, place.one_of(name, options))
 
     def changed() -> None:
         value = st.session_state[key]
@@ -131,7 +125,7 @@ def _two_values(keys: Sequence[str]) -> None:
 
 def _side(name: str, title: str, values: Sequence[str]) -> None:
     slot = f"side_{name}"
-    st.session_state[slot] = place.get(name)
+    place.follow(slot, place.get(name))
 
     def changed() -> None:
         place.put(**{name: st.session_state[slot]})

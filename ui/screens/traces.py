@@ -87,7 +87,7 @@ def _filters(wanted: Wanted) -> None:
 
 def _choice(name: str, title: str, options: Mapping[str, str], width: int) -> None:
     key = f"filter_{name}"
-    st.session_state[key] = place.one_of(name, options)
+    place.follow(key, place.one_of(name, options))
 
     def changed() -> None:
         place.put(**{name: st.session_state[key], "after": None})
@@ -98,7 +98,7 @@ def _choice(name: str, title: str, options: Mapping[str, str], width: int) -> No
 
 def _typed(name: str, title: str, width: int) -> None:
     key = f"filter_{name}"
-    st.session_state[key] = place.get(name)
+    place.follow(key, place.get(name))
 
     def changed() -> None:
         place.put(**{name: str(st.session_state[key]).strip(), "after": None})
@@ -122,8 +122,7 @@ def _chips(wanted: Wanted) -> None:
     with st.container(horizontal=True, key="chips", vertical_alignment="center"):
         for name, said in chosen:
             if st.button("✕", key=f"chip_{name}", help="Take this filter out"):
-                st.query_params.pop(name, None)
-                st.query_params.pop("after", None)
+                place.change({name: None, "after": None})
                 st.rerun()
             st.text(said, width="content")
 
