@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.reading.literal import read_fields, read_literal
+from collector.reading.parts import has_failed
 from collector.reading.values import as_text, parsed
 from waypost.records import Json
 
@@ -90,6 +91,6 @@ _OUTPUT: Final = frozenset({"output", "kwargs", "tags", "metadata"})
 
 
 def _envelope(fields: dict[str, Json], found: Result) -> Json:
-    found.failed = found.failed or fields.get("status") == "error" or fields.get("is_error") is True
+    found.failed = found.failed or has_failed(fields)
     found.call_id = found.call_id or as_text(fields.get("tool_call_id"))
     return fields.get("content")
