@@ -14,6 +14,8 @@ _SMALLEST: Final = 4_096
 _LIMIT: Final = 36 << 20
 Chain: TypeAlias = tuple["Chain | None", dict[str, Json]]
 _ATTRIBUTE: Final = 0x4A  # field 9 of a span, of bytes
+_NAME: Final = 0x0A  # field 1 of an attribute, of bytes
+_FIXED: Final = {1: 8, 5: 4}
 
 
 class Run:
@@ -99,9 +101,11 @@ class Runs:
         else:
             prefix, start = base.prefix.encode(), known.at
             end = start + len(base.raw)
-        end = _last(raw, end, prefix)
+        end, count = _last(raw, end, prefix)
         name = prefix.decode()
         fresh = {k: v for k, v in values.items() if k.startswith(name)}
+        if len(fresh) != count:  # some lie elsewhere in the span
+            return None
         indices = [_index(k, len(name)) for k in fresh]
         before = base.last if base is not None else -1
         if any(i is None or i <= before for i in indices):
@@ -139,60 +143,59 @@ def _first(raw: bytes, prefix: bytes) -> int | None:
     """Where the first attribute begins whose key begins so."""
     if len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
         return None
-    at: int | None = 0
-    while at is not None and at < len(raw):
-        if _bears(raw, at, prefix):
+    at = 0
+    while at < len(raw):
+        end, key = _field(raw, at)
+        if key and raw.startswith(prefix, key):
             return at
-        at = _end(raw, at)
-    return None
-
-
-def _last(raw: bytes, at: int, prefix: bytes) -> int:
-    """Where the fields that bear this name end."""
-    while at < len(raw) and _bears(raw, at, prefix):
-        end = _end(raw, at)
-        if end is None:
-            return at
+        if not end:
+            return None
         at = end
-    return at
-
-
-def _bears(raw: bytes, at: int, prefix: bytes) -> bool:
-    """Whether the field here is an attribute whose key begins so."""
-    if raw[at] != _ATTRIBUTE:
-        return False
-    if at + 5 < len(raw):  # lengths of one or two bytes, as nearly all are, without a call
-        short = at + 2 if raw[at + 1] < 0x80 else at + 3
-        if raw[short - 1] < 0x80 and raw[short] == 0x0A and raw[short + 1] < 0x80:
-            return raw.startswith(prefix, short + 2)
-    _, start = _length(raw, at + 1)
-    if start < 0 or raw[start : start + 1] != b"\x0a":
-        return False
-    _, key = _length(raw, start + 1)
-    return key > 0 and raw.startswith(prefix, key)
-
-
-def _end(raw: bytes, at: int) -> int | None:
-    """Where the field that begins here ends; None for kinds that spans do not have."""
-    tag = raw[at]
-    if tag == _ATTRIBUTE and at + 3 < len(raw) and (raw[at + 1] < 0x80 or raw[at + 2] < 0x80):
-        size = raw[at + 1]
-        end = at + 2 + size if size < 0x80 else at + 3 + (size & 0x7F) + (raw[at + 2] << 7)
-        return end if end <= len(raw) else None
-    wire = tag & 7
-    if tag & 0x80:
-        return None
-    if wire == 2:
-        length, start = _length(raw, at + 1)
-        return start + length if start > 0 and start + length <= len(raw) else None
-    if wire == 1:
-        return at + 9
-    if wire == 5:
-        return at + 5
-    if wire == 0:
-        _, start = _length(raw, at + 1)
-        return start if start > 0 else None
     return None
+
+
+def _last(raw: bytes, at: int, prefix: bytes) -> tuple[int, int]:
+    """Where the attributes that bear this name end, and how many they are."""
+    count = 0
+    while at < len(raw):
+        end, key = _field(raw, at)
+        if not key or not raw.startswith(prefix, key):
+            break
+        at, count = end, count + 1
+    return at, count
+
+
+def _field(raw: bytes, at: int) -> tuple[int, int]:
+    """Where the field here ends, and where its key begins if it is an attribute; else 0 for each.
+
+    Lengths of one or two bytes, as nearly all are, are read without a call.
+    """
+    tag = raw[at]
+    if tag == _ATTRIBUTE and at + 5 < len(raw):
+        size, start = raw[at + 1], at + 2
+        if size >= 0x80:
+            size, start = (size & 0x7F) + (raw[at + 2] << 7), at + 3
+            if raw[at + 2] >= 0x80:
+                size, start = _length(raw, at + 1)
+    else:
+        size, start = _size_of(raw, at)
+    end = start + size
+    if start <= 0 or end > len(raw):
+        return 0, 0
+    is_named = tag == _ATTRIBUTE and size > 2 and raw[start] == _NAME and raw[start + 1] < 0x80
+    return end, start + 2 if is_named else 0
+
+
+def _size_of(raw: bytes, at: int) -> tuple[int, int]:
+    """How long the content of a field is and where it begins; -1 for kinds spans do not have."""
+    wire = raw[at] & 7
+    if raw[at] & 0x80:
+        return 0, -1
+    if wire == 2:
+        return _length(raw, at + 1)
+    if wire == 0:
+        return 0, _length(raw, at + 1)[1]
+    return (_FIXED[wire], at + 1) if wire in _FIXED else (0, -1)
 
 
 def _length(raw: bytes, at: int) -> tuple[int, int]:

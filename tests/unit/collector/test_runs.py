@@ -105,3 +105,12 @@ def test_conversations_of_one_trace_do_not_disturb_one_another() -> None:
         for span in make(talk, turn, NOW + turn)
     ]
     assert read(bodies, Runs()) == read(bodies, None)
+
+
+def test_an_entry_that_lies_apart_from_its_list_is_not_taken_for_one_of_it() -> None:
+    texts = [f"{i} " + "x" * 500 for i in range(20)]
+    first, second = history(1, texts), history(2, texts)
+    set_attribute(first, "between", 1)
+    set_attribute(first, "llm.input_messages.20.message.content", "only once")
+    bodies = [a_request(first), a_request(second)]
+    assert read(bodies, Runs()) == read(bodies, None)
