@@ -150,10 +150,9 @@ class Masker:
 
     def _all(self, messages: tuple[Message, ...], counts: Counts) -> tuple[Message, ...]:
         harmless = self._harmless
-        if harmless.issuperset(map(id, messages)):
-            return messages
-        masked = tuple([m if id(m) in harmless else self._message(m, counts) for m in messages])
-        return messages if all(map(_is, masked, messages)) else masked
+        others = [m for m in messages if id(m) not in harmless]
+        changed = {id(m): new for m in others if (new := self._message(m, counts)) is not m}
+        return tuple([changed.get(id(m), m) for m in messages]) if changed else messages
 
     def _message(self, message: Message, counts: Counts) -> Message:
         known = self._messages.get(id(message))

@@ -1,10 +1,11 @@
 """The nouns every room shares: spans, steps, trajectories, scores, cohorts."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise
-from operator import attrgetter
+from itertools import pairwise, repeat
+from operator import attrgetter, call
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -315,8 +316,7 @@ class Step:
         one copy of each step.
         """
         made = object.__new__(Step)
-        for put, value in zip(_PUT, _values(self), strict=True):
-            put(made, value)
+        deque(map(call, _PUT, repeat(made), _values(self)), maxlen=0)
         if not changes.keys() <= Step.__dataclass_fields__.keys():
             raise TypeError(f"a step has no field {set(changes) - set(Step.__slots__)}")
         for name, value in changes.items():

@@ -44,6 +44,8 @@ class Redactor:
 
     def text(self, text: str) -> tuple[str, Counts]:
         """The text without what must not leave, and how many of each kind were taken out."""
+        if _is_word(text):
+            return text, {}
         counts: Counts = {}
         return self._string(text, counts, _JSON_IN_JSON), counts
 

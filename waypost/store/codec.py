@@ -133,7 +133,8 @@ class Names:
             self._size = 0
         known = self._known
         names = list(map(known.get, map(id, messages)))
-        for at, message in enumerate(messages) if None in names else ():
+        first = names.index(None) if None in names else len(names)
+        for at, message in enumerate(messages[first:], first):  # what is new comes last
             if id(message) not in known:
                 body = canonical_message(message)
                 known[id(message)] = bodies.put(body)

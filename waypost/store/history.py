@@ -63,7 +63,7 @@ class History:
         """The shortest way to write an input, given what is already known of its trace."""
         best, keep = None, 0
         for context in (*self._staged.get(trace, ()), *self._kept.get(trace, ())):
-            if context.day != day:
+            if context.day != day or len(context.hashes) <= keep * HASH_BYTES:
                 continue
             common = common_hashes(context.hashes, hashes)
             if common > keep:
