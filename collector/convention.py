@@ -31,7 +31,8 @@ class Convention:
     The lowest rank that matches a span reads it. `helps` says whether it may fill the gaps that
     another one left; by default where it would have matched. A span that bears none of `names`
     need not be asked; without them every span is. `moving` are the attributes that differ from
-    step to step, for `recurring`.
+    step to step, for `recurring`, and `lists` the beginnings of those that are messages flattened
+    into names, with the field they fill.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Convention:
     helps: Callable[[RawSpan], bool] | None = field(default=None)
     names: frozenset[str] | None = field(default=None)
     moving: Mapping[str, Mover] = field(default_factory=dict)
+    lists: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +76,19 @@ class Reader:
     def conventions(self) -> Sequence[Convention]:
         return self._conventions
 
-    def choose(self, span: RawSpan) -> Convention:
-        """The convention whose marker the span bears."""
-        return next(c for c in self._conventions if c.matches(span))
+    def readers(self, span: RawSpan) -> Sequence[Convention]:
+        """The convention whose marker the span bears, and those that fill what it leaves empty."""
+        return _readers(self._conventions, span)
 
     def read(self, span: RawSpan, cohorts: Cohorts | None = None) -> Reading:
         """The step in a span, with its content and its verdicts."""
         alike = self._alike_of(span.attributes, cohorts)
-        chosen = next(c for c in alike.conventions if c.matches(span))
+        chosen, *others = _readers(alike.conventions, span)
         draft = Draft(span, self.recall)
         chosen.mark(draft)
         chosen.read(draft)
-        for other in alike.conventions:
-            if other is not chosen and (other.helps or other.matches)(span):
-                other.read(draft)
+        for other in others:
+            other.read(draft)
         self._identities.read(draft, cohorts, alike.sayers)
         read_feedback(draft)
         read_outcome(draft)
@@ -110,6 +111,12 @@ class Reader:
             )  # fmt: skip
             found = self._alike[key] = Alike(tuple(asked), sayers(names, cohorts))
         return found
+
+
+def _readers(conventions: Sequence[Convention], span: RawSpan) -> list[Convention]:
+    chosen = next(c for c in conventions if c.matches(span))
+    helping = [c for c in conventions if c is not chosen and (c.helps or c.matches)(span)]
+    return [chosen, *helping]
 
 
 def _price(draft: Draft, prices: Prices) -> None:

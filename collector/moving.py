@@ -4,26 +4,31 @@ A mover reads one attribute into the fields of a step, exactly as the long way w
 to a value that is not plain, and then the long way is taken.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from collector.reading.arguments import arguments_of
+from collector.reading.draft import Draft
+from collector.reading.genai import NO_CALL
+from collector.reading.indexed import read_messages
 from collector.reading.messages import messages_of
 from collector.reading.recall import Recall
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
-from waypost.records import Json, Message, RawSpan
+from waypost import names
+from waypost.records import Json, Kind, Message, RawSpan
 
 _TOKENS_LIMIT = 2**31
 
 
 class Moved:
-    """The fields of one step that its pattern does not give."""
+    """The fields of one step that its pattern, which is of this kind, does not give."""
 
-    __slots__ = ("fields", "recall", "span", "tokens")
+    __slots__ = ("fields", "kind", "recall", "span", "tokens")
 
-    def __init__(self, span: RawSpan, recall: Recall) -> None:
+    def __init__(self, span: RawSpan, kind: Kind, recall: Recall) -> None:
         self.span = span
+        self.kind = kind
         self.recall = recall
         self.fields: dict[str, Any] = {}
         self.tokens: dict[str, int] = {}
@@ -44,12 +49,21 @@ def number(field: str, least: int = 1) -> Mover:
 
 def tokens(field: str) -> Mover:
     def move(moved: Moved, value: Json) -> bool:
-        if type(value) is not int or not 0 <= value < _TOKENS_LIMIT:
+        if not _is_count(value):
             return False
         moved.tokens[field] = value
         return True
 
     return move
+
+
+def kept(_: Moved, value: Json) -> bool:
+    """A count that is kept as it came, and nothing is read from it."""
+    return _is_count(value)
+
+
+def _is_count(value: Json) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < _TOKENS_LIMIT
 
 
 def text(field: str, *, gap: bool = False, unless: str = "") -> Mover:
@@ -85,6 +99,18 @@ def messages(field: str, name: str, role: str) -> Mover:
     return move
 
 
+def flattened(moved: Moved, lists: Mapping[str, str]) -> int:
+    """Read flattened messages, each list into its field; how many attributes they lay in.
+
+    -1 if one of the lists holds no message.
+    """
+    draft = Draft(moved.span, moved.recall)
+    for prefix, field in lists.items():
+        read_messages(draft, field, prefix)
+    moved.fields.update(draft.fields)
+    return len(draft.taken) if draft.fields.keys() >= set(lists.values()) else -1
+
+
 def arguments(moved: Moved, value: Json) -> bool:
     found = arguments_of(value) if type(value) is str else None
     moved.fields["arguments"] = found
@@ -96,3 +122,23 @@ def result(moved: Moved, value: Json) -> bool:
     moved.fields["result"] = found.value
     plain = type(value) is str and not found.failed and found.call_id is None
     return plain and bool(found.value)
+
+
+# By the names of the GenAI conventions and those they borrow.
+GENAI: Final[Mapping[str, Mover]] = {
+    names.SESSION: text("session"),
+    names.CONVERSATION: text("session", gap=True),
+    names.USER: text("user"),
+    names.TOKENS_IN: tokens("input"),
+    names.TOKENS_OUT: tokens("output"),
+    names.TOKENS_CACHE_READ: tokens("cache_read"),
+    names.TOKENS_CACHE_WRITE: tokens("cache_write"),
+    names.TOKENS_REASONING: tokens("reasoning"),
+    names.RESPONSE_ID: text("response_id"),
+    names.INPUT: messages("input", names.INPUT, "user"),
+    names.OUTPUT: messages("output", names.OUTPUT, "assistant"),
+    names.TOOL_CALL_ID: text("call_id", unless=NO_CALL),
+    names.TOOL_ARGUMENTS: arguments,
+    names.TOOL_RESULT: result,
+    "gen_ai.usage.total_tokens": kept,
+}

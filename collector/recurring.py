@@ -13,11 +13,12 @@ from typing import Final, TypeAlias
 
 import orjson
 
-from collector.convention import Reader
+from collector.convention import Convention, Reader
 from collector.masking import Masker
-from collector.moving import Moved, Mover
+from collector.moving import Moved, Mover, flattened
 from collector.prices import Prices
 from collector.reading.identity import Resources
+from collector.runs import RunAttributes
 from waypost.assembly.cohort import Cohorts
 from waypost.canon import digest
 from waypost.records import Json, Kind, RawSpan, Reading, Step, Tokens
@@ -27,6 +28,7 @@ _HELD: Final = 16 << 20
 _SHORT: Final = 256
 _TRIALS: Final = 64
 _ERROR_CODE: Final = 2
+_GENAI: Final = "genai"
 
 Attributes: TypeAlias = Mapping[str, Json]
 
@@ -35,12 +37,16 @@ Attributes: TypeAlias = Mapping[str, Json]
 class Shape:
     """What the names of a span's attributes decide: which values tell spans apart, which move.
 
-    `misses` counts patterns that were learned and `hits` spans that had one: where some attribute
-    never repeats, learning only costs.
+    `convention` has to be the one that reads the span. `lists` are the flattened messages that
+    move; only `count` other attributes are there. `misses` counts patterns that were learned and
+    `hits` spans that had one: where some attribute never repeats, learning only costs.
     """
 
+    convention: Convention
     still: Callable[[Attributes], tuple[Json, ...]]
     moving: tuple[tuple[str, Mover], ...]
+    lists: Mapping[str, str]
+    count: int
     hits: int = 0
     misses: int = 0
 
@@ -86,7 +92,9 @@ class Recurring:
             self.hits += 1
             return Reading(step)
         reading = self._read(span, cohorts)
-        if pattern is _UNKNOWN:
+        if pattern is None:
+            shape.misses += 1
+        elif pattern is _UNKNOWN:
             shape.misses += 1
             self._keep(key, span, self._pattern(span, shape, reading))
         return reading
@@ -98,12 +106,13 @@ class Recurring:
         """None for spans that carry more than attributes, and where nothing is known to move."""
         if span.events or span.links or span.notes or span.status_message:
             return None
-        if span.status_code == _ERROR_CODE or type(span.attributes) is not dict:
+        if span.status_code == _ERROR_CODE:
             return None
-        if not any(c.matches(span) for c in self._conventions):
+        marked = next((c for c in self._conventions if c.matches(span)), None)
+        if marked is None or not _is_read_by(marked, span.attributes):
             return None
-        names = tuple(span.attributes)
-        key = (names, span.name, cohorts.keys)
+        names, lists = _names_of(span.attributes, marked.lists)
+        key = (names, lists, span.name, cohorts.keys)
         try:
             return self._shapes[key]
         except KeyError:
@@ -111,8 +120,7 @@ class Recurring:
                 self._shapes.clear()
                 self._named = 0
             self._named += 500 + 100 * len(names) + sum(map(len, names)) + len(span.name)
-            moving = self._reader.choose(span).moving
-            found = self._shapes[key] = _shape(names, moving, cohorts)
+            found = self._shapes[key] = _shape(names, lists, marked, cohorts)
             return found
 
     def _key_of(self, span: RawSpan, shape: Shape) -> Hashable:
@@ -137,7 +145,7 @@ class Recurring:
 
     def _pattern(self, span: RawSpan, shape: Shape, reading: Reading) -> Pattern | None:
         """What further spans like this one are read by; None when that gives another step."""
-        if reading.contents or reading.feedback:
+        if reading.contents or reading.feedback or not self._is_alone(shape.convention, span):
             return None
         step = reading.step
         left = tuple(step.attributes)
@@ -148,14 +156,20 @@ class Recurring:
         pattern = Pattern(step, left, texts, step.cost_source == "priced")
         return pattern if self._step(span, shape, pattern) == step else None
 
+    def _is_alone(self, convention: Convention, span: RawSpan) -> bool:
+        """Whether no other convention may read what moves; the GenAI one reads names of its own."""
+        first, *others = self._reader.readers(span)
+        return first is convention and all(c.name == _GENAI for c in others)
+
     def _step(self, span: RawSpan, shape: Shape, pattern: Pattern) -> Step | None:
         """The step of a span that differs from the pattern's in what moves alone."""
-        sent = span.attributes
-        moved = Moved(span, self._reader.recall)
+        sent, known = span.attributes, pattern.step
+        moved = Moved(span, known.kind, self._reader.recall)
+        if shape.lists and flattened(moved, shape.lists) != len(sent) - shape.count:
+            return None  # one holds no message, or a name is not an honest one
         for name, move in shape.moving:
             if not move(moved, sent[name]):
                 return None
-        known = pattern.step
         fields = moved.fields
         if moved.tokens and known.kind is Kind.LLM:
             fields["tokens"] = tokens = Tokens(**moved.tokens)
@@ -185,11 +199,34 @@ def _small(value: Json) -> Hashable:
     return value
 
 
-def _shape(names: tuple[str, ...], moving: Mapping[str, Mover], cohorts: Cohorts) -> Shape | None:
+def _is_read_by(convention: Convention, attributes: Attributes) -> bool:
+    """Whether the convention knows of the list that this trace sent before, if there is one."""
+    return not isinstance(attributes, RunAttributes) or attributes.run.prefix in convention.lists
+
+
+def _names_of(
+    attributes: Attributes, lists: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names beside the flattened lists, and which of these lists there are."""
+    if not lists:
+        return tuple(attributes), ()
+    starts = tuple(lists)
+    listed = [n for n in attributes if n.startswith(starts)]
+    repeated = attributes.run.prefix if isinstance(attributes, RunAttributes) else ""
+    there = tuple([s for s in starts if s == repeated or any(n.startswith(s) for n in listed)])
+    return tuple([n for n in attributes if not n.startswith(starts)]), there
+
+
+def _shape(
+    names: tuple[str, ...], lists: tuple[str, ...], convention: Convention, cohorts: Cohorts
+) -> Shape | None:
     """None when nothing moves; what a cohort is made of tells spans apart."""
+    moving = convention.moving
     moves = [n for n in names if n in moving and n not in cohorts.attributes]
     still = [n for n in names if n not in moves]
-    if not moves or not still:
+    if not (moves or lists) or not still or any(n.startswith(lists) for n in cohorts.attributes):
         return None
     # The first again, because of one name `itemgetter` gives no tuple.
-    return Shape(itemgetter(*still, still[0]), tuple((n, moving[n]) for n in moves))
+    get = itemgetter(*still, still[0])
+    movers = tuple((n, moving[n]) for n in moves)
+    return Shape(convention, get, movers, {s: convention.lists[s] for s in lists}, len(names))

@@ -1,5 +1,6 @@
 """The GenAI conventions of OpenTelemetry, today's and those before 1.37."""
 
+from collector import moving
 from collector.convention import Convention
 from collector.reading import genai
 from collector.reading.draft import Draft
@@ -40,4 +41,4 @@ def _mark(draft: Draft) -> None:
     set_kind(draft, word, unknown=Kind.SCOPE)
 
 
-CONVENTION = Convention("genai", 100, _matches, _mark, genai.read, _helps)
+CONVENTION = Convention("genai", 100, _matches, _mark, genai.read, _helps, moving=moving.GENAI)

@@ -1,7 +1,11 @@
 """OpenInference, as Arize's instrumentations write it for two dozen frameworks."""
 
+from collections.abc import Mapping
+from typing import Final
+
 import orjson
 
+from collector import moving
 from collector.convention import Convention
 from collector.reading.arguments import read_arguments, read_result
 from collector.reading.documents import documents_of
@@ -156,4 +160,40 @@ def _document(entry: dict[str, Json]) -> Document:
     return found[0] if found else Document()
 
 
-CONVENTION = Convention("openinference", 50, _matches, _mark, _read, names=frozenset({_KIND}))
+def _move_input(moved: moving.Moved, value: Json) -> bool:
+    if moved.kind in (Kind.TOOL, Kind.PLAN):
+        return moving.arguments(moved, value)
+    return _is_copy(moved, value, "input")
+
+
+def _move_output(moved: moving.Moved, value: Json) -> bool:
+    if moved.kind in (Kind.TOOL, Kind.PLAN):
+        return moving.result(moved, value)
+    return _is_copy(moved, value, "output")
+
+
+def _is_copy(moved: moving.Moved, value: Json, field: str) -> bool:
+    """Whether a call's messages were read from their list, so that this only repeats them."""
+    return moved.kind is Kind.LLM and value is not None and field in moved.fields
+
+
+_LISTS: Final = {"llm.input_messages.": "input", "llm.output_messages.": "output"}
+_MOVING: Final[Mapping[str, moving.Mover]] = {
+    "session.id": moving.text("session"),
+    "user.id": moving.text("user"),
+    "llm.response.id": moving.text("response_id"),
+    "llm.token_count.prompt": moving.tokens("input"),
+    "llm.token_count.completion": moving.tokens("output"),
+    "llm.token_count.total": moving.kept,
+    "llm.token_count.prompt_details.cache_read": moving.tokens("cache_read"),
+    "llm.token_count.prompt_details.cache_write": moving.tokens("cache_write"),
+    "llm.token_count.completion_details.reasoning": moving.tokens("reasoning"),
+    "tool_call.id": moving.text("call_id"),
+    _IN: _move_input,
+    _OUT: _move_output,
+}
+
+CONVENTION = Convention(
+    "openinference", 50, _matches, _mark, _read,
+    names=frozenset({_KIND}), moving=_MOVING, lists=_LISTS,
+)  # fmt: skip

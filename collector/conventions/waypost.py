@@ -101,20 +101,7 @@ _MOVING: Final[Mapping[str, moving.Mover]] = {
     names.BASE_STEP: moving.number("input_base"),
     names.KEEP: moving.number("input_keep", 0),
     names.TRAJECTORY_ID: _move_id,
-    names.SESSION: moving.text("session"),
-    names.CONVERSATION: moving.text("session", gap=True),
-    names.USER: moving.text("user"),
-    names.TOKENS_IN: moving.tokens("input"),
-    names.TOKENS_OUT: moving.tokens("output"),
-    names.TOKENS_CACHE_READ: moving.tokens("cache_read"),
-    names.TOKENS_CACHE_WRITE: moving.tokens("cache_write"),
-    names.TOKENS_REASONING: moving.tokens("reasoning"),
-    names.RESPONSE_ID: moving.text("response_id"),
-    names.INPUT: moving.messages("input", names.INPUT, "user"),
-    names.OUTPUT: moving.messages("output", names.OUTPUT, "assistant"),
-    names.TOOL_CALL_ID: moving.text("call_id", unless=genai.NO_CALL),
-    names.TOOL_ARGUMENTS: moving.arguments,
-    names.TOOL_RESULT: moving.result,
+    **moving.GENAI,
 }
 
 CONVENTION = Convention("waypost", 10, _matches, _mark, _read, moving=_MOVING)

@@ -130,7 +130,7 @@ def test_our_own_contract_gives_complete_inputs(run: str) -> None:
 def test_every_convention_with_a_marker_of_its_own_has_a_sample() -> None:
     reader = Reader()
     names = [*conventions(), "agent_trajectory"]
-    read = {reader.choose(span).name for name in names for span in spans_of(name)}
+    read = {reader.readers(span)[0].name for name in names for span in spans_of(name)}
     assert {c.name for c in FOUND} - read == set()
 
 

@@ -5,13 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.ingest_spans import requests_of
 from collector.convention import GROUP, PACKAGE, Convention, Reader
+from collector.decode import decode_traces
 from collector.masking import Masker
 from collector.prices import Prices
 from collector.recurring import Recurring
+from collector.runs import Runs
 from tests.samples import conventions, spans_of, whole
 from waypost import names
 from waypost.assembly import Cohorts
@@ -45,6 +49,33 @@ TOOL: dict[str, Json] = {
     names.TOOL_CALL_ID: "call_1", names.TOOL_ARGUMENTS: '{"q": "x"}', names.TOOL_RESULT: "found",
     names.USER: "u1", names.TURN: 2, names.ATTEMPT: 1,
 }  # fmt: skip
+_SAID, _ANSWER = "llm.input_messages.0.message.", "llm.output_messages.0.message."
+FLAT: dict[str, Json] = {
+    "openinference.span.kind": "LLM", "session.id": "s1", "user.id": "u1",
+    "llm.model_name": "gpt-4o-mini", "llm.provider": "openai", "llm.response.id": "resp_1",
+    "llm.token_count.prompt": 200, "llm.token_count.completion": 20, "llm.token_count.total": 220,
+    "llm.token_count.prompt_details.cache_read": 128,
+    "input.value": '{"messages": []}', "input.mime_type": "application/json", "output.value": "so",
+    _SAID + "role": "user", _SAID + "content": "where is it",
+    _ANSWER + "role": "assistant", _ANSWER + "content": "so it is",
+    _ANSWER + "tool_calls.0.tool_call.id": "call_1",
+    _ANSWER + "tool_calls.0.tool_call.function.name": "search",
+    _ANSWER + "tool_calls.0.tool_call.function.arguments": '{"q": "x"}',
+}  # fmt: skip
+FLAT_TOOL: dict[str, Json] = {
+    "openinference.span.kind": "TOOL", "tool.name": "search", "tool_call.id": "call_1",
+    "input.value": '{"q": "x"}', "output.value": "found", "session.id": "s1",
+}  # fmt: skip
+OWN = (names.SCHEMA, names.STEP, names.KIND, names.TRAJECTORY_ID, names.BASE_STEP, names.KEEP)
+GENAI = {k: v for k, v in MODEL.items() if k not in OWN} | {"gen_ai.usage.total_tokens": 220}
+GENAI_TOOL: dict[str, Json] = {
+    names.OPERATION: "execute_tool", names.TOOL_NAME: "search", names.TOOL_CALL_ID: "call_1",
+    names.TOOL_ARGUMENTS: '{"q": "x"}', names.TOOL_RESULT: "found", names.SESSION: "s1",
+}  # fmt: skip
+BASES = {
+    "model": MODEL, "tool": TOOL, "genai": GENAI, "genai tool": GENAI_TOOL,
+    "flat": FLAT, "flat tool": FLAT_TOOL,
+}  # fmt: skip
 VALUES: list[Json] = [
     1, 2, 7, 0, -1, True, False, 2**31, 2**63 - 1, 4_111_111_111_111_111, 0.5, float("inf"), "",
     " ", "7", "s2", '"quoted"', "<not specified>", "[Scrubbed due to x]", "b" * 32, "B" * 32,
@@ -57,11 +88,13 @@ VALUES: list[Json] = [
 
 
 def a_span(attributes: dict[str, Json], number: int = 1, **more: Any) -> RawSpan:
+    own = names.SCHEMA in attributes
     values: dict[str, Any] = {
         "trace_id": f"{number % 3 + 1:032x}", "span_id": f"{number + 1:016x}",
         "parent_id": "f" * 16,
-        "name": names.SPAN_STEP, "started_at": NOW + number, "ended_at": NOW + number + 5,
-        "scope_name": names.SCOPE, "resource": {"service.name": "shop"},
+        "name": names.SPAN_STEP if own else "Completion",
+        "started_at": NOW + number, "ended_at": NOW + number + 5,
+        "scope_name": names.SCOPE if own else "client", "resource": {"service.name": "shop"},
     }  # fmt: skip
     return RawSpan(**{**values, "attributes": attributes, **more})
 
@@ -97,6 +130,8 @@ def test_the_second_step_of_a_kind_comes_from_the_pattern_of_the_first() -> None
         names.TOOL_CALL_ID: SECRET,
     }
     assert check(steps(TOOL, [{}, call])) == 1
+    assert check(steps(GENAI, [{}, {k: v for k, v in more.items() if k not in OWN}])) == 1
+    assert check(steps(GENAI_TOOL, [{}, call])) == 1
 
 
 def test_every_recorded_sample_reads_the_same_twice() -> None:
@@ -114,15 +149,50 @@ def test_the_steps_of_our_own_tracer_mostly_recur() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_moves_is_read_as_if_alone(data: st.DataObject) -> None:
-    base = data.draw(st.sampled_from([MODEL, TOOL]))
+    base = BASES[data.draw(st.sampled_from(sorted(BASES)))]
     odd = st.dictionaries(st.sampled_from(sorted(base)), st.sampled_from(VALUES), max_size=4)
     check(steps(base, data.draw(st.lists(odd, min_size=2, max_size=5))))
 
 
-def test_each_value_of_each_attribute_is_read_as_if_alone() -> None:
-    for base in (MODEL, TOOL):
-        for name in base:
-            check(steps(base, [{}, *({name: value} for value in VALUES), {}]))
+@pytest.mark.parametrize("kind", BASES)
+def test_each_value_of_each_attribute_is_read_as_if_alone(kind: str) -> None:
+    base = BASES[kind]
+    for name in base:
+        check(steps(base, [{}, *({name: value} for value in VALUES), {}]))
+
+
+def test_flattened_messages_are_read_whatever_their_number() -> None:
+    later: dict[str, Json] = {
+        "llm.input_messages.1.message.role": "assistant",
+        "llm.input_messages.1.message.content": f"mail jane.doe@example.org {SECRET}",
+        "llm.input_messages.2.message.role": "user", "llm.token_count.prompt": 900,
+    }  # fmt: skip
+    assert check(steps(FLAT, [{}, later, {_SAID + "content": "and now?"}])) == 2
+    assert check(steps(FLAT_TOOL, [{}, {"output.value": "gone", "tool_call.id": "call_2"}])) == 1
+
+
+def test_what_is_no_honest_entry_of_a_list_is_kept() -> None:
+    odd = ("llm.input_messages.01.x", "llm.input_messages.x", "llm.output_messages.0.__proto__.x")
+    for name in odd:
+        check(steps(FLAT, [{}, {name: "said"}, {name: "said again"}, {}]))
+    without = {k: v for k, v in FLAT.items() if not k.startswith(_SAID)}
+    check([*steps(FLAT, [{}]), *steps(without, [{}, {}]), *steps(FLAT, [{}])])
+
+
+def test_another_convention_that_fills_gaps_is_asked_each_time() -> None:
+    for more in ({"fi.span.kind": "LLM"}, {"langfuse.observation.type": "generation"}):
+        both: dict[str, Json] = {**FLAT, **more}
+        changes: list[dict[str, Json]] = [{}, {"output.value": "x"}, {"input.value": "[1]"}]
+        check([*steps(both, changes), *steps(FLAT, changes), *steps(both, changes)])
+
+
+def test_a_history_recognised_as_bytes_and_a_pattern_go_together() -> None:
+    warm, runs = recurring(), Runs()
+    for body in requests_of("openinference", 400):
+        sent = decode_traces(body).spans
+        for span, plain in zip(decode_traces(body, runs=runs).spans, sent, strict=True):
+            assert whole(warm.reading(span, COHORTS)) == alone(plain)
+    assert warm.hits > 300
 
 
 def test_what_lies_outside_the_attributes_tells_spans_apart() -> None:
