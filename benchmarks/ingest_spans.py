@@ -129,10 +129,12 @@ DIALECTS: dict[str, tuple[str, Callable[[Conversation, int, int], Iterator[Span]
 }
 
 
-def requests_of(dialect: str, spans: int, seed: int = 1) -> list[bytes]:
+def requests_of(
+    dialect: str, spans: int, seed: int = 1, chance: random.Random | None = None
+) -> list[bytes]:
     """Requests of `BATCH` spans; conversations run side by side, as from several agents."""
     scope, make = DIALECTS[dialect]
-    chance = random.Random(seed)
+    chance = chance or random.Random(seed)
     talks = [Conversation(chance) for _ in range(max(1, spans // TURNS))]
     start = time.time_ns() - 3_600 * 10**9
     made = [
