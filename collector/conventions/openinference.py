@@ -132,7 +132,8 @@ def _read_usage(draft: Draft) -> None:
 
 
 def _read_tool(draft: Draft) -> None:
-    draft.put("tool", draft.text("tool.name", "gen_ai.tool.name") or draft.span.name)
+    name = draft.text("tool.name", "gen_ai.tool.name")
+    draft.put("tool", name or draft.span.name.removesuffix(".__call__"))
     draft.put("call_id", draft.text("tool_call.id", "tool.id", "tool.call_id"))
     read_arguments(draft, _IN)
     read_result(draft, _OUT)

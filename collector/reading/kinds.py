@@ -56,9 +56,15 @@ def _corrected(draft: Draft, kind: Kind) -> Kind:
         kind = Kind.TOOL
     if kind is Kind.TOOL:
         return _kind_of_tool(draft)
-    if kind is Kind.LLM and draft.span.name.rpartition(".")[2].startswith("_"):
-        return Kind.SCOPE  # a private helper of the client, labelled like the call it prepares
+    if kind is Kind.LLM and _is_private(draft.span.name):
+        return Kind.SCOPE  # a helper of the client, labelled like the call it prepares
     return kind
+
+
+def _is_private(name: str) -> bool:
+    """Whether a method is private by Python's custom; `__call__` is how the public calls."""
+    last = name.rpartition(".")[2]
+    return last.startswith("_") and not last.endswith("__")
 
 
 def _kind_of_tool(draft: Draft) -> Kind:

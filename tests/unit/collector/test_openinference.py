@@ -1,0 +1,15 @@
+"""OpenInference from frameworks without a sample: each names and nests in its own way."""
+
+from tests.unit.collector.spans import openinference
+from waypost.records import Kind
+
+
+def test_a_model_that_is_called_like_a_function_is_no_private_helper() -> None:
+    called = openinference("LLM", {"llm.model_name": "m"}, "LM.__call__")
+    helper = openinference("LLM", {"llm.model_name": "m"}, "OpenAI._prepare_chat_with_tools")
+    assert (called.kind, helper.kind) == (Kind.LLM, Kind.SCOPE)
+
+
+def test_a_tool_without_a_name_is_called_as_its_span_without_the_method() -> None:
+    step = openinference("TOOL", {"input.value": '{"kwargs": {"a": 1}}'}, "look.__call__")
+    assert (step.tool, step.arguments) == ("look", {"a": 1})
