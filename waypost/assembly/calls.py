@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
 
 from waypost.assembly.tree import Node, is_model
 from waypost.records import Json, Kind, Message, Status, Step
 
 TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NEAR: Final = 64
+_Part: TypeAlias = Mapping[str, Json]
 _ERROR_STARTS: Final = ("error", "tool error", "traceback (most recent call last)", "exception:")
 
 
@@ -133,6 +134,36 @@ def fresh_responses(messages: Sequence[Message]) -> Iterator[tuple[str, Mapping[
                 yield call_id, part
 
 
+def answers_to(calls: Sequence[Call], messages: Sequence[Message]) -> list[_Part | None]:
+    """The fresh response to each call: by its id, the rest in their order.
+
+    Gemini knows no call ids, some clients drop them, and some give a call another id than its
+    response has.
+    """
+    given = list(_fresh(messages))
+    known = {call.id for call in calls if call.id}
+    by_id = {part["id"]: part for _, part in given if part.get("id") in known}
+    rest = [(name, part) for name, part in given if part.get("id") not in known]
+    missing = sum(1 for call in calls if call.id not in by_id)
+    # A response with an unknown id may belong to anybody, unless just as many calls wait for one.
+    rest = [(n, p) for n, p in rest if not p.get("id") or len(rest) == missing]
+    return [by_id.get(call.id) or _next_of(call.name, rest) for call in calls]
+
+
+def _next_of(name: str, rest: list[tuple[Json, _Part]]) -> _Part | None:
+    """The first response left that does not name another tool, taken out of the rest."""
+    at = next((i for i, (other, _) in enumerate(rest) if not other or other == name), None)
+    return rest.pop(at)[1] if at is not None else None
+
+
+def _fresh(messages: Sequence[Message]) -> Iterator[tuple[Json, _Part]]:
+    """What tools said after the last thing the model itself said, with their names, in order."""
+    said = [at for at, message in enumerate(messages) if message.role == "assistant"]
+    for message in messages[said[-1] + 1 if said else 0 :]:
+        for part in message.tool_responses:
+            yield part.get("name") or message.extra.get("name"), part
+
+
 def derive(ordered: Sequence[Node], *, ended: bool) -> list[Node]:
     """The steps with tool steps read out of messages, where no span tells of any tool."""
     if any(node.kind in TOOLS for node in ordered):
@@ -160,11 +191,10 @@ def _following(models: Iterable[Node]) -> dict[int, Node]:
 
 
 def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator[Node]:
-    responses = dict(fresh_responses(following.get("input"))) if following is not None else {}
     parts = [part for message in owner.get("output") for part in message.tool_calls]
-    for index, part in enumerate(parts):
-        call = Call(owner, part)
-        answer = responses.get(call.id) if call.id is not None else None
+    calls = [Call(owner, part) for part in parts]
+    answers = answers_to(calls, following.get("input") if following is not None else ())
+    for index, (call, answer) in enumerate(zip(calls, answers, strict=True)):
         mark = call.id or f"{call.name}:{index}"
         response = None if answer is None else answer.get("response")
         status = _status(answer, ended=ended)
