@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from collector.reading.draft import Draft
+from collector.reading.messages import role_of_word
 from collector.reading.parts import Part, call_part, media_part, response_part, text_part
 from collector.reading.recall import Place
 from collector.reading.values import as_text
@@ -158,7 +159,7 @@ def _message(pairs: Pairs, inner: str) -> Message:
 
 
 def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]) -> Message:
-    role = as_text(plain.get("role")) or "user"
+    role = role_of_word(as_text(plain.get("role")) or "user")
     content = plain.get("content")
     call_id = plain.get("tool_call_id")
     blocks = lists.get("contents", ()) or lists.get("content", ())

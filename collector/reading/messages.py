@@ -162,7 +162,12 @@ def _role_of(value: Mapping[str, Json], role: str) -> str:
         kind = value.get("type")
         known = isinstance(kind, str) and kind.lower() in _MESSAGE_TYPES
         spoken = str(kind) if known else role
-    return _ROLES.get(spoken.lower(), spoken)
+    return role_of_word(spoken)
+
+
+def role_of_word(word: str) -> str:
+    """The GenAI role a maker's word stands for."""
+    return _ROLES.get(word.lower(), word)
 
 
 def _extra(value: Mapping[str, Json], role: str) -> dict[str, Json]:

@@ -13,3 +13,11 @@ def test_a_model_that_is_called_like_a_function_is_no_private_helper() -> None:
 def test_a_tool_without_a_name_is_called_as_its_span_without_the_method() -> None:
     step = openinference("TOOL", {"input.value": '{"kwargs": {"a": 1}}'}, "look.__call__")
     assert (step.tool, step.arguments) == ("look", {"a": 1})
+
+
+IN, OUT = "llm.input_messages.0.message.", "llm.output_messages.0.message."
+
+
+def test_a_maker_s_own_word_for_the_assistant_is_read() -> None:
+    step = openinference("LLM", {IN + "role": "human", OUT + "role": "model", OUT + "content": "a"})
+    assert (step.output[0].role, step.output[0].text) == ("assistant", "a")
