@@ -164,12 +164,13 @@ def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]
     call_id = plain.get("tool_call_id")
     blocks = lists.get("contents", ()) or lists.get("content", ())
     parts: list[Part] = [p for b in blocks if (p := _content_part(b)) is not None]
+    calls = _calls(lists.get("tool_calls", ()))
     spoken = any(p["type"] == "text" for p in parts)
     if role == "tool":
         return _tool_message(plain, parts, content, call_id)
     if isinstance(content, str) and content and not spoken:
         parts.append(text_part(content))
-    parts += _calls(lists.get("tool_calls", ()))
+    parts += [call for call in calls if call not in parts]  # Anthropic's stand among the content
     if name := plain.get("function_call_name"):
         parts.append(call_part(None, name, plain.get("function_call_arguments_json")))
     name = plain.get("name")
@@ -192,6 +193,8 @@ def _content_part(block: Mapping[str, Json]) -> Part | None:
     flat = {name.removeprefix("message_content."): value for name, value in block.items()}
     kind = as_text(flat.get("type")) or "text"
     text = flat.get("text", flat.get("content"))
+    if kind in ("tool_use", "tool_call") or "tool_call.function.name" in flat:
+        return next(iter(_calls([flat])))
     if kind in ("reasoning", "thinking") and isinstance(text, str):
         return {"type": "reasoning", "content": text}
     if isinstance(text, str):

@@ -1,7 +1,7 @@
 """OpenInference from frameworks without a sample: each names and nests in its own way."""
 
 from tests.unit.collector.spans import openinference
-from waypost.records import Kind
+from waypost.records import Json, Kind
 
 
 def test_a_model_that_is_called_like_a_function_is_no_private_helper() -> None:
@@ -21,3 +21,26 @@ IN, OUT = "llm.input_messages.0.message.", "llm.output_messages.0.message."
 def test_a_maker_s_own_word_for_the_assistant_is_read() -> None:
     step = openinference("LLM", {IN + "role": "human", OUT + "role": "model", OUT + "content": "a"})
     assert (step.output[0].role, step.output[0].text) == ("assistant", "a")
+
+
+def test_a_call_that_stands_in_the_content_and_in_the_list_of_calls_is_one() -> None:
+    block, call = OUT + "contents.1.", OUT + "tool_calls.0."
+    named: dict[str, Json] = {
+        "tool_call.id": "c1", "tool_call.function.name": "look",
+        "tool_call.function.arguments": '{"a": 1}',
+    }  # fmt: skip
+    step = openinference(
+        "LLM",
+        {
+            OUT + "role": "assistant",
+            OUT + "contents.0.message_content.type": "text",
+            OUT + "contents.0.message_content.text": "let me look",
+            block + "message_content.type": "tool_use",
+            **{block + k: v for k, v in named.items()},
+            **{call + k: v for k, v in named.items()},
+        },
+    )
+    assert step.output[0].parts == (
+        {"type": "text", "content": "let me look"},
+        {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"a": 1}},
+    )
