@@ -24,6 +24,7 @@ _ROLES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function"} | {"system", "tool", "chat", "user"}
 _ITEM_TYPES: Final = frozenset({"message", "function_call", "function_call_output", "reasoning"})
+_CALL_TYPES: Final = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
 _HOLDERS: Final = (
     "messages", "input_messages", "contents", "generations", "choices", "output_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",
@@ -207,10 +208,9 @@ def _calls_of(value: Mapping[str, Json], content: Json) -> Iterator[Part]:
 
 
 def _has_calls(content: Json) -> bool:
-    """Anthropic's content repeats the calls that LangChain also lists apart."""
+    """Content of Anthropic and of the Responses API repeats the calls LangChain lists apart."""
     return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "tool-call")
-        for block in content
+        isinstance(block, dict) and block.get("type") in _CALL_TYPES for block in content
     )
 
 

@@ -121,13 +121,14 @@ def _text(block: Mapping[str, Json]) -> Part:
 def _call(block: Mapping[str, Json]) -> Part:
     function = block.get("function")
     inner = function if isinstance(function, dict) else block
-    call_id = _first(block, "id", "toolCallId", "call_id", "tool_call_id")
+    # An item of the Responses API has an id of its own beside the one its output answers.
+    call_id = _first(block, "call_id", "id", "toolCallId", "tool_call_id")
     name = _first(inner, "name", "toolName")
     return call_part(call_id, name, _first(inner, "arguments", "args", "input"))
 
 
 def _response(block: Mapping[str, Json]) -> Part:
-    call_id = _first(block, "id", "tool_use_id", "toolCallId", "call_id", "tool_call_id")
+    call_id = _first(block, "call_id", "id", "tool_use_id", "toolCallId", "tool_call_id")
     given, failed = _first(block, "response", "result", "output", "content"), has_failed(block)
     if isinstance(given, dict) and set(given) == {"type", "value"}:  # Vercel's
         return response_part(

@@ -1,0 +1,22 @@
+"""Messages in the shapes of makers whose answers no recorded sample holds."""
+
+from collector.reading.messages import messages_of
+from waypost.records import Json
+
+
+def test_a_call_of_the_responses_api_has_the_id_its_output_answers() -> None:
+    item: Json = {
+        "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}",
+    }  # fmt: skip
+    output: Json = {"type": "function_call_output", "id": "o_1", "call_id": "call_1", "output": "x"}
+    asked, told = messages_of([item, output])
+    assert asked.tool_calls[0]["id"] == told.tool_responses[0]["id"] == "call_1"
+
+
+def test_a_call_of_the_responses_api_that_langchain_also_lists_is_one() -> None:
+    block: Json = {
+        "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}",
+    }  # fmt: skip
+    listed: Json = [{"name": "f", "args": {}, "id": "call_1", "type": "tool_call"}]
+    found = messages_of({"role": "assistant", "content": [block], "tool_calls": listed})
+    assert [c["id"] for c in found[0].tool_calls] == ["call_1"]
