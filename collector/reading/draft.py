@@ -8,6 +8,7 @@ from collector.reading.values import as_dict, as_text, as_tokens, parsed
 from collector.runs import RunAttributes
 from waypost.records import Content, Event, Feedback, Json, Kind, Message, RawSpan, Tokens
 
+_SAID: Final[Mapping[str, type]] = {"system": tuple, "tools": tuple, "arguments": dict}
 EMPTY: Final[tuple[object, ...]] = (None, "", (), [], {})
 
 
@@ -81,8 +82,9 @@ class Draft:
         if built is None:
             return
         if built in EMPTY:
-            # An empty list is what was said: it differs from nothing said, and it is kept so.
-            if isinstance(built, tuple) and field in ("system", "tools"):
+            # An empty list is what was said: it differs from nothing said, and it is kept so;
+            # so are the arguments of a call that needs none.
+            if isinstance(built, _SAID.get(field, ())):
                 self.fields[field] = built
                 self.taken.add(name)
             return

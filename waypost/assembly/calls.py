@@ -95,8 +95,8 @@ def match(ordered: Sequence[Node]) -> None:
 
 def _fill_arguments(node: Node, call: Call | None) -> None:
     own = node.get("arguments")
-    if isinstance(own, dict):
-        return
+    if isinstance(own, dict) and (own or call is None or not call.arguments):
+        return  # an empty object may also be a client's word for what it does not tell
     if call is not None and isinstance(call.arguments, dict):
         node.changes["arguments"] = dict(call.arguments)
         node.changes["arguments_from"] = "model_message"

@@ -44,3 +44,8 @@ def test_a_call_that_stands_in_the_content_and_in_the_list_of_calls_is_one() -> 
         {"type": "text", "content": "let me look"},
         {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"a": 1}},
     )
+
+
+def test_a_tool_called_without_arguments_has_none_rather_than_unknown_ones() -> None:
+    step = openinference("TOOL", {"tool.name": "now", "input.value": "{}"})
+    assert (step.arguments, step.arguments_from) == ({}, "span")
