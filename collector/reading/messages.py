@@ -140,7 +140,8 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
         call_id = value.get("tool_call_id") or value.get("id")
         answer = response_part(call_id, content, failed=has_failed(value))
         return Message("tool", (*found, answer), _extra(value, spoken))
-    parts = (*found, *parts_of(content), *_calls_of(value, content))
+    spoken_parts = parts_of(content) or parts_of(value.get("refusal"))
+    parts = (*found, *spoken_parts, *_calls_of(value, content))
     return Message(spoken, parts, _extra(value, spoken))
 
 

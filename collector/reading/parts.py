@@ -114,7 +114,7 @@ def _untyped(block: Mapping[str, Json]) -> list[Part]:
 
 
 def _text(block: Mapping[str, Json]) -> Part:
-    content = block.get("content", block.get("text"))
+    content = _first(block, "content", "text", "refusal")
     return text_part(content if isinstance(content, str) else as_text(content) or "")
 
 
@@ -220,6 +220,7 @@ def _first(block: Mapping[str, Json], *names: str) -> Json:
 
 _BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Part]]] = {
     "text": _text, "input_text": _text, "output_text": _text, "summary_text": _text,
+    "refusal": _text,  # what the user is told
     "tool_call": _call, "tool_use": _call, "tool-call": _call, "function": _call,
     "function_call": _call,
     "tool_call_response": _response, "tool_result": _response, "tool-result": _response,

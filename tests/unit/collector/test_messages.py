@@ -1,5 +1,7 @@
 """Messages in the shapes of makers whose answers no recorded sample holds."""
 
+import pytest
+
 from collector.reading.messages import messages_of
 from waypost.records import Json
 
@@ -20,3 +22,15 @@ def test_a_call_of_the_responses_api_that_langchain_also_lists_is_one() -> None:
     listed: Json = [{"name": "f", "args": {}, "id": "call_1", "type": "tool_call"}]
     found = messages_of({"role": "assistant", "content": [block], "tool_calls": listed})
     assert [c["id"] for c in found[0].tool_calls] == ["call_1"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"role": "assistant", "content": None, "refusal": "no"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        {"role": "assistant", "parts": [{"type": "refusal", "content": "no"}]},
+    ],
+)
+def test_a_refusal_is_what_the_user_is_told(said: Json) -> None:
+    assert messages_of([said])[0].text == "no"
