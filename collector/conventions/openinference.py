@@ -16,6 +16,8 @@ from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
+from collector.reading.whole import complete_output
+from waypost import names
 from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 
 _KIND = "openinference.span.kind"
@@ -92,6 +94,7 @@ def _read_model(draft: Draft) -> None:
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
     read_messages(draft, "output", "llm.output_messages.")
+    complete_output(draft, _OUT, names.OUTPUT)
     if not draft.has("input"):
         read_messages(draft, "input", "llm.prompts.", "prompt.")
     draft.payload("input", _IN, lambda value: messages_of(value) or None)

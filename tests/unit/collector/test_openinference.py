@@ -1,5 +1,9 @@
 """OpenInference from frameworks without a sample: each names and nests in its own way."""
 
+import json
+
+import pytest
+
 from tests.unit.collector.spans import openinference
 from waypost.records import Json, Kind
 
@@ -49,3 +53,32 @@ def test_a_call_that_stands_in_the_content_and_in_the_list_of_calls_is_one() -> 
 def test_a_tool_called_without_arguments_has_none_rather_than_unknown_ones() -> None:
     step = openinference("TOOL", {"tool.name": "now", "input.value": "{}"})
     assert (step.arguments, step.arguments_from) == ({}, "span")
+
+
+@pytest.mark.parametrize(
+    ("flat", "raw", "wanted"),
+    [
+        ({OUT + "content": "a"}, {"choices": [{"message": {
+            "role": "assistant", "content": "a", "reasoning_content": "hm"}}]}, ["hm", "a"]),
+        ({OUT + "content": "a"}, {"content": [
+            {"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}]}, ["hm", "a"]),
+        ({}, {"choices": [{"message": {
+            "role": "assistant", "content": None, "refusal": "no"}}]}, ["no"]),
+        ({OUT + "content": "a"}, {"choices": [{"message": {
+            "role": "assistant", "content": "a", "refusal": None}}]}, ["a"]),
+    ],
+)  # fmt: skip
+def test_what_the_flattened_answer_leaves_out_comes_from_the_whole_one(
+    flat: dict[str, Json], raw: Json, wanted: list[str]
+) -> None:
+    answer: Json = json.dumps(raw)
+    step = openinference("LLM", {OUT + "role": "assistant", **flat, "output.value": answer})
+    assert [p["content"] for p in step.output[0].parts] == wanted
+
+
+def test_thoughts_come_from_the_genai_copy_of_the_answer() -> None:
+    parts: Json = [{"type": "thinking", "content": "hm"}, {"type": "text", "content": "a"}]
+    copy = json.dumps([{"role": "assistant", "parts": parts}])
+    flat: dict[str, Json] = {OUT + "role": "assistant", OUT + "content": "a"}
+    step = openinference("LLM", {**flat, "gen_ai.output.messages": copy})
+    assert [p["type"] for p in step.output[0].parts] == ["reasoning", "text"]
