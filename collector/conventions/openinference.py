@@ -8,7 +8,7 @@ import orjson
 from collector import moving
 from collector.convention import Convention
 from collector.reading.arguments import read_arguments, read_result
-from collector.reading.documents import documents_of
+from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import groups_of, objects_of, read_messages, take_list
 from collector.reading.kinds import set_kind
@@ -150,7 +150,10 @@ def _read_handoff(draft: Draft) -> None:
 
 
 def _read_retrieval(draft: Draft) -> None:
-    draft.put("query", draft.text("reranker.query", "input.value"))
+    draft.put("query", draft.text("reranker.query"))
+    embedded = objects_of(draft, "embedding.embeddings.", "embedding.")
+    draft.put("query", "\n".join(t for e in embedded if (t := as_text(e.get("text")))))
+    draft.put("query", query_of(draft.attributes.get(_IN)) or draft.text(_IN))
     for prefix in ("retrieval.documents.", "reranker.output_documents."):
         found = tuple(_document(entry) for entry in objects_of(draft, prefix, "document."))
         if draft.put("documents", found):

@@ -160,7 +160,7 @@ def _message(pairs: Pairs, inner: str) -> Message:
 
 def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]) -> Message:
     role = role_of_word(as_text(plain.get("role")) or "user")
-    content = plain.get("content")
+    content = plain.get("content", plain.get("text"))  # a prompt has a text
     call_id = plain.get("tool_call_id")
     blocks = lists.get("contents", ()) or lists.get("content", ())
     parts: list[Part] = [p for b in blocks if (p := _content_part(b)) is not None]

@@ -82,3 +82,24 @@ def test_thoughts_come_from_the_genai_copy_of_the_answer() -> None:
     flat: dict[str, Json] = {OUT + "role": "assistant", OUT + "content": "a"}
     step = openinference("LLM", {**flat, "gen_ai.output.messages": copy})
     assert [p["type"] for p in step.output[0].parts] == ["reasoning", "text"]
+
+
+def test_the_text_of_a_completion_s_prompt_is_its_input() -> None:
+    step = openinference("LLM", {"llm.prompts.0.prompt.text": "say a", "output.value": "a"})
+    assert [m.text for m in step.input] == ["say a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "wanted"),
+    [
+        ("EMBEDDING", {
+            "embedding.embeddings.0.embedding.text": "refunds",
+            "embedding.embeddings.1.embedding.text": "orders",
+            "input.value": '{"model": "e", "input": ["refunds", "orders"]}'}, "refunds\norders"),
+        ("RETRIEVER", {"input.value": '{"query": "refunds", "top_k": null}'}, "refunds"),
+        ("RETRIEVER", {"input.value": '{"unheard": "refunds"}'}, '{"unheard": "refunds"}'),
+        ("RETRIEVER", {"input.value": "refunds"}, "refunds"),
+    ],
+)  # fmt: skip
+def test_a_query_is_bare(kind: str, attributes: dict[str, Json], wanted: str) -> None:
+    assert openinference(kind, attributes).query == wanted
