@@ -56,7 +56,7 @@ def _corrected(draft: Draft, kind: Kind) -> Kind:
         kind = Kind.TOOL
     if kind is Kind.TOOL:
         return _kind_of_tool(draft)
-    if kind is Kind.LLM and _is_private(draft.span.name):
+    if kind in (Kind.LLM, Kind.RETRIEVAL) and _is_private(draft.span.name):
         return Kind.SCOPE  # a helper of the client, labelled like the call it prepares
     return kind
 

@@ -103,3 +103,9 @@ def test_the_text_of_a_completion_s_prompt_is_its_input() -> None:
 )  # fmt: skip
 def test_a_query_is_bare(kind: str, attributes: dict[str, Json], wanted: str) -> None:
     assert openinference(kind, attributes).query == wanted
+
+
+def test_a_retriever_s_private_half_is_no_second_retrieval() -> None:
+    outer = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever.retrieve")
+    inner = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever._retrieve")
+    assert (outer.kind, inner.kind) == (Kind.RETRIEVAL, Kind.SCOPE)
