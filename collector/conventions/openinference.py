@@ -16,7 +16,7 @@ from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
-from collector.reading.whole import complete_output
+from collector.reading.whole import answer_id, complete_output
 from waypost import names
 from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 
@@ -89,7 +89,7 @@ def _read_model(draft: Draft) -> None:
     draft.put("model", draft.text("llm.response.model_name", "llm.model_name"))
     draft.put("provider", draft.text("llm.provider", "llm.system"))
     draft.put("finish_reason", finish(get("llm.finish_reason")))
-    draft.put("response_id", draft.text("llm.response.id"))
+    draft.put("response_id", draft.text("llm.response.id") or answer_id(get(_OUT)))
     _read_parameters(draft)
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
@@ -110,6 +110,8 @@ def _read_model(draft: Draft) -> None:
 def _read_parameters(draft: Draft) -> None:
     parameters = draft.object(_PARAMETERS)
     draft.put("params", params_of(parameters))
+    if not draft.has("model"):  # a call that failed names only what it asked for
+        draft.put("model_requested", as_text(parameters.get("model")))
     if "tools" in parameters and groups_of(draft, "llm.tools."):
         rest = {k: v for k, v in parameters.items() if k not in ("tools", "functions")}
         draft.shortened[_PARAMETERS] = orjson.dumps(rest).decode()

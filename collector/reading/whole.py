@@ -11,6 +11,15 @@ from waypost.records import Json, Message
 _LEFT_OUT: Final = re.compile(
     r'"type"\s*:\s*"(?:reasoning|thinking|refusal)"|"(?:reasoning_content|refusal)"\s*:\s*"[^"]'
 )
+# The models' APIs begin their answers so; a copy of a framework's own state begins otherwise.
+_ID: Final = re.compile(r'\s*\{\s*"id"\s*:\s*"([^"\\]{1,200})"')
+_MODEL: Final = re.compile(r'"model"\s*:\s*"')
+
+
+def answer_id(value: Json) -> str | None:
+    """The id a model's API gave its answer, which tells whether two spans are of one call."""
+    found = _ID.match(value) if isinstance(value, str) else None
+    return found[1] if found and _MODEL.search(found.string) else None
 
 
 def complete_output(draft: Draft, *names: str) -> None:

@@ -109,3 +109,24 @@ def test_a_retriever_s_private_half_is_no_second_retrieval() -> None:
     outer = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever.retrieve")
     inner = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever._retrieve")
     assert (outer.kind, inner.kind) == (Kind.RETRIEVAL, Kind.SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ('{"id": "msg_1", "content": [], "model": "m"}', "msg_1"),
+        ('{"id":"chatcmpl-1","choices":[],"model":"m"}', "chatcmpl-1"),
+        ('{"id": "run-7", "state": {}}', None),
+        ("plain", None),
+    ],
+)
+def test_the_answer_s_own_id_is_read(answer: str, wanted: str | None) -> None:
+    assert openinference("LLM", {"output.value": answer}).response_id == wanted
+
+
+def test_a_call_that_failed_names_the_model_it_asked_for() -> None:
+    asked: dict[str, Json] = {"llm.invocation_parameters": '{"model": "m", "temperature": 0.5}'}
+    failed = openinference("LLM", asked, status_code=2)
+    answered = openinference("LLM", {**asked, "llm.model_name": "m-2026"})
+    assert (failed.model_requested, failed.model) == ("m", None)
+    assert (answered.model_requested, answered.model) == (None, "m-2026")
