@@ -87,8 +87,8 @@ def _holds_messages(first: Json) -> bool:
 
 
 def _is_block(value: Mapping[str, Json]) -> bool:
-    if isinstance(value.get("message"), dict):
-        return False
+    if isinstance(value.get("message"), dict) or isinstance(value.get("output"), list):
+        return False  # a whole response, which may have a type and settings of its text as well
     return any(name in value for name in ("type", "text", "toolUse", "toolResult"))
 
 

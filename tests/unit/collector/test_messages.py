@@ -34,3 +34,10 @@ def test_a_call_of_the_responses_api_that_langchain_also_lists_is_one() -> None:
 )
 def test_a_refusal_is_what_the_user_is_told(said: Json) -> None:
     assert messages_of([said])[0].text == "no"
+
+
+def test_a_list_of_whole_responses_holds_messages_and_is_no_list_of_parts() -> None:
+    said: Json = {"type": "message", "role": "assistant", "content": [
+        {"type": "output_text", "text": "a"}]}  # fmt: skip
+    response: Json = {"object": "response", "text": {"format": {"type": "text"}}, "output": [said]}
+    assert [m.text for m in messages_of([response], "assistant")] == ["a"]
