@@ -7,6 +7,7 @@ import orjson
 
 from collector import moving
 from collector.convention import Convention
+from collector.reading import genai
 from collector.reading.arguments import read_arguments, read_result
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
@@ -89,6 +90,7 @@ def _read_model(draft: Draft) -> None:
     draft.put("model", draft.text("llm.response.model_name", "llm.model_name"))
     draft.put("provider", draft.text("llm.provider", "llm.system"))
     draft.put("finish_reason", finish(get("llm.finish_reason")))
+    genai.finish_from_output(draft, _OUT)
     draft.put("response_id", draft.text("llm.response.id") or answer_id(get(_OUT)))
     _read_parameters(draft)
     _read_tools(draft)

@@ -29,6 +29,9 @@ _HOLDERS: Final = (
     "messages", "input_messages", "contents", "generations", "choices", "output_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",
 )  # fmt: skip
+_FINISH_HOLDERS: Final = (
+    "choices", "generations", "generation_info", "message", "kwargs", "response_metadata",
+)  # fmt: skip
 _DEPTH: Final = 8
 _PLAIN_NAMES: Final = frozenset({"role", "parts", "finish_reason"})
 _PLAIN_ROLES: Final = frozenset({"user", "assistant", "system", "tool"})
@@ -250,15 +253,21 @@ def finish_of(value: Json) -> str | None:
     """The finish reason in an output, wherever LangChain and OpenAI put it."""
     value = parsed(value)
     for _ in range(_DEPTH):
-        if isinstance(value, list):
+        while isinstance(value, list):  # LangChain's generations are lists in a list
             value = value[0] if value else None
         if not isinstance(value, dict):
             return None
         for name in ("finish_reason", "finishReason", "stop_reason"):
             if found := as_text(value.get(name)):
                 return found
-        value = next(
-            (value[k] for k in ("choices", "generations", "generation_info", "response_metadata")
-             if value.get(k)), None,
-        )  # fmt: skip
+        if value.get("object") == "response":
+            return _finish_of_response(value)
+        value = next((value[k] for k in _FINISH_HOLDERS if value.get(k)), None)
     return None
+
+
+def _finish_of_response(value: Mapping[str, Json]) -> str | None:
+    """An answer of the Responses API is completed, or says what cut it short."""
+    why = value.get("incomplete_details")
+    reason = why.get("reason") if isinstance(why, dict) else None
+    return as_text(reason) or as_text(value.get("status"))

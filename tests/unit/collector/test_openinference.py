@@ -130,3 +130,19 @@ def test_a_call_that_failed_names_the_model_it_asked_for() -> None:
     answered = openinference("LLM", {**asked, "llm.model_name": "m-2026"})
     assert (failed.model_requested, failed.model) == ("m", None)
     assert (answered.model_requested, answered.model) == (None, "m-2026")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ({"choices": [{"finish_reason": "tool_calls", "message": {}}]}, "tool_call"),
+        ({"object": "response", "status": "completed", "output": []}, "stop"),
+        ({"object": "response", "status": "incomplete", "output": [],
+          "incomplete_details": {"reason": "max_output_tokens"}}, "length"),
+        ({"generations": [[{"generation_info": {"finish_reason": "stop"}}]]}, "stop"),
+        ({"generations": [[{"generation_info": None, "message": {"lc": 1, "kwargs": {
+            "response_metadata": {"stop_reason": "tool_use"}}}}]]}, "tool_call"),
+    ],
+)  # fmt: skip
+def test_why_the_model_stopped_may_stand_in_the_answer_only(answer: Json, wanted: str) -> None:
+    assert openinference("LLM", {"output.value": json.dumps(answer)}).finish_reason == wanted
