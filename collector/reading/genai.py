@@ -64,18 +64,21 @@ def read_usage(draft: Draft) -> None:
     draft.count("output", get(names.TOKENS_OUT), get("gen_ai.usage.completion_tokens"))
     draft.count(
         "cache_read", get(names.TOKENS_CACHE_READ), get("gen_ai.usage.cache_read_input_tokens"),
-        get("gen_ai.usage.details.cache_read_tokens"),
+        get("gen_ai.usage.details.cache_read_tokens"), get("gen_ai.usage.cache_read_tokens"),
+        get("gen_ai.usage.input_tokens.cache_read"), get("gen_ai.usage.input_tokens.cache_input"),
     )  # fmt: skip
     draft.count(
         "cache_write", get(names.TOKENS_CACHE_WRITE),
         get("gen_ai.usage.cache_creation.input_tokens"),
         get("gen_ai.usage.cache_creation_input_tokens"),
         get("gen_ai.usage.cache_write_input_tokens"),
-        get("gen_ai.usage.details.cache_write_tokens"),
+        get("gen_ai.usage.details.cache_write_tokens"), get("gen_ai.usage.cache_write_tokens"),
+        get("gen_ai.usage.input_tokens.cache_write"),
     )  # fmt: skip
     draft.count(
         "reasoning", get(names.TOKENS_REASONING), get("gen_ai.usage.reasoning_tokens"),
         get("gen_ai.usage.reasoning.tokens"), get("gen_ai.usage.details.reasoning_tokens"),
+        get("gen_ai.usage.output_tokens.reasoning"),
     )  # fmt: skip
 
 
