@@ -62,9 +62,20 @@ def _read_model(draft: Draft) -> None:
         draft.shortened[_PARAMETERS] = orjson.dumps(rest).decode()
     draft.put("provider", draft.text("gen_ai.provider.name", "gen_ai.system", "ls_provider"))
     read_messages(draft, "input", "gen_ai.input.messages.")
+    _complete_input(draft)
     draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
     _read_output(draft)
     draft.payload("input", _IN, _run_input)
+
+
+def _complete_input(draft: Draft) -> None:
+    """A flattened history may lack the calls in it and say of no result which call it answers."""
+    flat: tuple[Message, ...] = draft.fields.get("input", ())
+    if all(m.parts for m in flat) and all(p.get("id") for m in flat for p in m.tool_responses):
+        return
+    whole = messages_of(draft.attributes.get(_IN))
+    if len(whole) == len(flat):
+        draft.fields["input"] = whole
 
 
 def _read_output(draft: Draft) -> None:
