@@ -4,7 +4,7 @@ import orjson
 
 from collector.convention import Convention
 from collector.reading.arguments import read_tool
-from collector.reading.documents import documents_of
+from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import objects_of, read_messages, take_list
 from collector.reading.kinds import set_kind
@@ -31,6 +31,8 @@ def _read(draft: Draft) -> None:
     if kind is Kind.LLM:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
+        if kind is Kind.HANDOFF:
+            draft.put("handoff_to", draft.span.name[len("handoff to ") :].strip())
         read_tool(draft, "gen_ai.tool.call.id", _IN, _OUT)
     elif kind is Kind.RETRIEVAL:
         _read_retrieval(draft)
@@ -57,6 +59,11 @@ def _run_output(value: Json) -> tuple[Message, ...] | None:
 def _read_model(draft: Draft) -> None:
     parameters = draft.object(_PARAMETERS)
     draft.put("params", params_of(parameters))
+    if draft.text("gen_ai.request.model") is None:  # a streamed call, or one that failed
+        draft.put("model_requested", as_text(parameters.get("model")))
+    listed = objects_of(draft, "gen_ai.tool.definitions.", "tool.")
+    if draft.put("tools", tuple(parsed(t["json_schema"]) for t in listed if "json_schema" in t)):
+        take_list(draft, "gen_ai.tool.definitions.")
     if draft.put("tools", definitions_of(parameters.get("tools"))):
         rest = {k: v for k, v in parameters.items() if k != "tools"}
         draft.shortened[_PARAMETERS] = orjson.dumps(rest).decode()
@@ -88,7 +95,7 @@ def _read_output(draft: Draft) -> None:
 
 
 def _read_retrieval(draft: Draft) -> None:
-    draft.put("query", as_text(parsed(draft.attributes.get(_IN))))
+    draft.put("query", query_of(draft.attributes.get(_IN)))
     for prefix in ("retrieval.documents.", "gen_ai.retrieval.documents."):
         entries = objects_of(draft, prefix, "document.")
         found = tuple(d[0] if (d := documents_of([e])) else Document() for e in entries)

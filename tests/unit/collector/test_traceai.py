@@ -3,7 +3,7 @@
 import json
 
 from tests.unit.collector.spans import step_of
-from waypost.records import Json, Step, Tokens
+from waypost.records import Json, Kind, Step, Tokens
 
 
 def traceai(kind: str, attributes: dict[str, Json], name: str = "span") -> Step:
@@ -40,3 +40,25 @@ def test_a_history_without_its_calls_is_completed_from_the_whole_one() -> None:
     step = traceai("LLM", {**flat, "input.value": json.dumps(whole)})
     assert [m.role for m in step.input] == ["user", "assistant", "tool"]
     assert step.input[1].tool_calls[0]["id"] == step.input[2].tool_responses[0]["id"] == "c1"
+
+
+def test_the_model_of_a_streamed_call_stands_among_its_parameters() -> None:
+    asked: dict[str, Json] = {"gen_ai.request.parameters": '{"model": "m", "stream": true}'}
+    assert traceai("LLM", asked).model_requested == "m"
+    assert traceai("LLM", {**asked, "gen_ai.request.model": "m-2"}).model_requested == "m-2"
+
+
+def test_flattened_tool_definitions_are_read() -> None:
+    name = "gen_ai.tool.definitions.0.tool.json_schema"
+    step = traceai("LLM", {name: '{"type": "function"}'})
+    assert (step.tools, step.attributes.get(name)) == (({"type": "function"},), None)
+
+
+def test_a_handoff_says_in_its_name_where_it_goes() -> None:
+    step = traceai("TOOL", {"input.value": "{}"}, "handoff to billing")
+    assert (step.kind, step.handoff_to) == (Kind.HANDOFF, "billing")
+
+
+def test_a_query_in_an_object_is_bare() -> None:
+    assert traceai("RETRIEVER", {"input.value": '{"query": "q"}'}).query == "q"
+    assert traceai("RETRIEVER", {"input.value": "q"}).query == "q"
