@@ -6,6 +6,7 @@ from waypost.assembly.tree import Node, Tree, is_step
 from waypost.records import Json, Kind, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
+_NEAR: Final = 64
 _FILLED: Final = (
     "input", "output", "system", "tools", "provider", "model_requested", "model", "params",
     "ttft", "finish_reason", "response_id", "cost_usd", "cost_source", "prompt_name",
@@ -25,6 +26,7 @@ def place(tree: Tree) -> None:
             node.level = node.agent.level + 1 if node.agent is not None else 0
         _fold_into_outer(node)
     _fold_equal_answers(tree)
+    _fold_beside(tree)
 
 
 def _fold_into_outer(node: Node) -> None:
@@ -73,7 +75,7 @@ def fold(inner: Node, outer: Node) -> None:
 
 def _merged(first: Tokens, second: Tokens) -> Tokens:
     def pick(one: int | None, other: int | None) -> int | None:
-        return other if one is None else one
+        return one or (other if other is not None else one)  # one that did not count says 0
 
     return Tokens(
         pick(first.input, second.input),
@@ -95,3 +97,37 @@ def _fold_equal_answers(tree: Tree) -> None:
         first = seen.setdefault(key, node)
         if first is not node and _scope(first) != _scope(node):
             fold(node, first)
+
+
+def _fold_beside(tree: Tree) -> None:
+    """A call that two instrumentations saw as neighbours, and one of them without its answer.
+
+    It may have failed, or been streamed; then only the times tell that one span lies in the other.
+    """
+    beside: dict[int, list[Node]] = {}
+    for node in tree.down:
+        if node.kind is Kind.LLM and node.folded is None and node.parent is not None:
+            beside.setdefault(id(node.parent), []).append(node)
+    for nodes in beside.values():
+        if len({_scope(node) for node in nodes}) > 1:
+            _fold_within(sorted(nodes, key=lambda n: (n.step.started_at, -n.step.ended_at)))
+
+
+def _fold_within(nodes: list[Node]) -> None:
+    """Fold each span into the last to begin of those around it, which may take one of a scope."""
+    taken: set[tuple[int, Json]] = set()
+    for at, inner in enumerate(nodes):
+        for outer in reversed(nodes[max(0, at - _NEAR) : at]):
+            key = (id(outer), str(_scope(inner)))
+            if outer.folded is None and key not in taken and _is_same_call(inner, outer):
+                taken.add(key)
+                fold(inner, outer)
+                break
+
+
+def _is_same_call(inner: Node, outer: Node) -> bool:
+    one, other = inner.step, outer.step
+    if _scope(inner) == _scope(outer) or (one.response_id and other.response_id):
+        return False
+    names = {one.model, one.model_requested} & {other.model, other.model_requested} - {None}
+    return bool(names) and other.started_at <= one.started_at and one.ended_at <= other.ended_at

@@ -1,0 +1,52 @@
+"""One call seen by two instrumentations is one step, wherever their spans stand."""
+
+from typing import Any
+
+from tests.factories import NOW_NS, SECOND, make_step
+from waypost.assembly import assemble
+from waypost.records import Kind, Status, Step, Tokens
+
+ROOT = make_step("root", kind=Kind.AGENT, started_at=NOW_NS, ended_at=NOW_NS + 90 * SECOND)
+
+
+def seen(name: str, scope: str, start: int, end: int, **more: Any) -> Step:
+    return make_step(
+        name, kind=Kind.LLM, parent_id=ROOT.span_id, origin={"scope": scope},
+        started_at=NOW_NS + start * SECOND, ended_at=NOW_NS + end * SECOND,
+        **{"model_requested": "m", "model": None, "response_id": None, **more},
+    )  # fmt: skip
+
+
+def folded(*steps: Step) -> tuple[Step, ...]:
+    return assemble([ROOT, *steps]).steps
+
+
+def test_a_failed_call_that_two_saw_as_neighbours_is_one() -> None:
+    outer = seen("outer", "framework", 1, 4, status=Status.ERROR)
+    inner = seen("inner", "sdk", 2, 3, status=Status.ERROR)
+    assert len(folded(outer, inner)) == 1
+
+
+def test_a_streamed_call_counted_by_one_of_two_has_its_tokens() -> None:
+    outer = seen("outer", "framework", 1, 4, tokens=Tokens(0, 20))
+    inner = seen("inner", "sdk", 2, 3, tokens=Tokens(588, 20, 64), response_id="r")
+    assert [s.tokens for s in folded(outer, inner)] == [Tokens(588, 20, 64)]
+
+
+def test_calls_side_by_side_find_each_their_own() -> None:
+    steps = folded(
+        seen("a", "framework", 1, 9), seen("b", "framework", 2, 8),
+        seen("c", "sdk", 3, 6), seen("d", "sdk", 4, 7),
+    )  # fmt: skip
+    assert [s.span_id for s in steps] == [seen("a", "", 1, 9).span_id, seen("b", "", 2, 8).span_id]
+
+
+def test_neighbours_that_are_not_one_call_stay_two() -> None:
+    outer = seen("outer", "framework", 1, 4, response_id="r1")
+    for other in (
+        seen("inner", "sdk", 2, 3, response_id="r2"),
+        seen("inner", "sdk", 2, 3, model_requested="n"),
+        seen("inner", "sdk", 2, 5),
+        seen("inner", "framework", 2, 3),
+    ):
+        assert len(folded(outer, other)) == 2
