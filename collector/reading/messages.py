@@ -9,6 +9,7 @@ from collector.reading.parts import (
     call_part,
     has_failed,
     is_plain_parts,
+    opened_parts,
     parts_of,
     response_part,
 )
@@ -134,7 +135,9 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
     given = value.get("parts")
     spoken = _role_of(value, role)
     if isinstance(given, list):
-        return Message(spoken, tuple(parts_of(given)), _extra(value, spoken))
+        parts = parts_of(given)
+        said = opened_parts(parts) if spoken == "assistant" else parts
+        return Message(spoken, tuple(said), _extra(value, spoken))
     if value.get("type") in _ITEM_TYPES and "content" not in value:
         return _responses_item(value)
     found = _reasoning_of(value)
@@ -144,8 +147,8 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
         answer = response_part(call_id, content, failed=has_failed(value))
         return Message("tool", (*found, answer), _extra(value, spoken))
     spoken_parts = parts_of(content) or parts_of(value.get("refusal"))
-    parts = (*found, *spoken_parts, *_calls_of(value, content))
-    return Message(spoken, parts, _extra(value, spoken))
+    whole = (*found, *spoken_parts, *_calls_of(value, content))
+    return Message(spoken, whole, _extra(value, spoken))
 
 
 def _bare(value: Mapping[str, Json]) -> Mapping[str, Json]:

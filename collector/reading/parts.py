@@ -1,5 +1,6 @@
 """The pieces of a message, from every shape vendors give them, in the GenAI shape."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -9,6 +10,8 @@ from waypost.records import Json
 Part = dict[str, Json]
 _TEXT_NAMES: Final = frozenset({"type", "content"})
 _CALL_NAMES: Final = frozenset({"type", "id", "name", "arguments"})
+_BLOCKS: Final = ("tool_use", "function_call", "thinking", "reasoning")
+_HIDDEN: Final = re.compile(rf'"type"\s*:\s*"(?:{"|".join(_BLOCKS)})"')
 _RESPONSE_NAMES: Final = frozenset({"type", "id", "response"})
 
 
@@ -53,7 +56,8 @@ def _is_plain(part: Mapping[str, Json]) -> bool:
     names = part.keys()
     match part.get("type"):
         case "text":
-            return names == _TEXT_NAMES and isinstance(part["content"], str)
+            content = part.get("content")
+            return names == _TEXT_NAMES and isinstance(content, str) and not _may_hide(content)
         case "tool_call":
             return (
                 names == _CALL_NAMES
@@ -69,6 +73,35 @@ def _is_plain(part: Mapping[str, Json]) -> bool:
             )
         case _:
             return False
+
+
+def _may_hide(text: str) -> bool:
+    return text.startswith("{") and _HIDDEN.search(text) is not None
+
+
+def opened_parts(parts: list[Part]) -> list[Part]:
+    """The parts of what a model said, with the blocks of its API that stand in texts as JSON.
+
+    OpenLLMetry writes so what LangChain has in its content; the calls it also lists apart.
+    """
+    listed = {p.get("id") for p in parts if p["type"] == "tool_call"}
+    found: list[Part] = []
+    for part in parts:
+        block = _hidden_in(part)
+        if block is None:
+            found.append(part)
+        else:
+            inner = _parts_of_block(block)
+            found += [p for p in inner if p["type"] != "tool_call" or p.get("id") not in listed]
+    return found
+
+
+def _hidden_in(part: Part) -> Json:
+    content = part.get("content")
+    if part["type"] != "text" or not isinstance(content, str) or not _may_hide(content):
+        return None
+    value = parsed(content)
+    return value if isinstance(value, dict) and value.get("type") in _BLOCKS else None
 
 
 def _is_bare(value: Json) -> bool:

@@ -1,5 +1,7 @@
 """Messages in the shapes of makers whose answers no recorded sample holds."""
 
+import json
+
 import pytest
 
 from collector.reading.messages import messages_of
@@ -41,3 +43,34 @@ def test_a_list_of_whole_responses_holds_messages_and_is_no_list_of_parts() -> N
         {"type": "output_text", "text": "a"}]}  # fmt: skip
     response: Json = {"object": "response", "text": {"format": {"type": "text"}}, "output": [said]}
     assert [m.text for m in messages_of([response], "assistant")] == ["a"]
+
+
+THOUGHT: dict[str, Json] = {"type": "thinking", "thinking": "hm", "signature": "s"}
+USE: dict[str, Json] = {
+    "type": "tool_use",
+    "id": "c1",
+    "name": "f",
+    "input": {},
+    "partial_json": '{"a": 1}',
+}
+
+
+def as_text(value: Json) -> dict[str, Json]:
+    return {"type": "text", "content": json.dumps(value)}
+
+
+def test_a_block_that_stands_in_a_text_as_json_is_that_block() -> None:
+    call: Json = {"type": "tool_call", "id": "c1", "name": "f", "arguments": {"a": 1}}
+    listed: Json = {"role": "assistant", "parts": [as_text(THOUGHT), as_text(USE), call]}
+    assert messages_of([listed])[0].parts == ({"type": "reasoning", "content": "hm"}, call)
+    alone: Json = {"role": "assistant", "parts": [as_text({**USE, "input": {"a": 1}})]}
+    assert messages_of([alone])[0].tool_calls == (call,)
+
+
+@pytest.mark.parametrize(
+    ("role", "value"),
+    [("user", THOUGHT), ("assistant", {"type": "person"}), ("assistant", {"list": [THOUGHT]})],
+)
+def test_any_other_json_in_a_text_stays_text(role: str, value: Json) -> None:
+    parts: Json = [as_text(value)]
+    assert messages_of([{"role": role, "parts": parts}])[0].parts == (as_text(value),)
