@@ -30,12 +30,28 @@ def call_part(call_id: Json, name: Json, arguments: Json) -> Part:
 
 
 def response_part(call_id: Json, response: Json, *, failed: bool = False) -> Part:
-    part: Part = {"type": "tool_call_response", "response": response}
+    part: Part = {"type": "tool_call_response", "response": _only_text(response)}
     if found := as_text(call_id):
         part["id"] = found
     if failed:
         part["status"] = "error"
     return part
+
+
+def _only_text(response: Json) -> Json:
+    """The text of an answer that is a list of nothing but texts, as Anthropic gives it."""
+    value = (
+        parsed(response) if isinstance(response, str) and response.startswith("[{") else response
+    )
+    if not isinstance(value, list) or not value:
+        return response
+    texts = [b.get("text", b.get("content")) for b in value if isinstance(b, dict) and _is_text(b)]
+    found = [text for text in texts if isinstance(text, str)]
+    return "\n".join(found) if len(found) == len(value) else response
+
+
+def _is_text(block: Mapping[str, Json]) -> bool:
+    return block.get("type") == "text" or block.keys() == {"text"}
 
 
 def has_failed(answer: Mapping[str, Json]) -> bool:

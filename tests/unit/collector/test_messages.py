@@ -74,3 +74,22 @@ def test_a_block_that_stands_in_a_text_as_json_is_that_block() -> None:
 def test_any_other_json_in_a_text_stays_text(role: str, value: Json) -> None:
     parts: Json = [as_text(value)]
     assert messages_of([{"role": role, "parts": parts}])[0].parts == (as_text(value),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ([{"type": "text", "text": "a"}], "a"),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
+        ([{"text": "a"}], "a"),
+        ('[{"type": "text", "text": "a"}]', "a"),
+        ([{"id": "P-7", "text": "t"}], [{"id": "P-7", "text": "t"}]),
+        ([{"type": "image"}], [{"type": "image"}]),
+        ([], []),
+        ("[{not json", "[{not json"),
+    ],
+)
+def test_a_tool_s_answer_in_nothing_but_texts_is_their_text(answer: Json, wanted: Json) -> None:
+    block: Json = {"type": "tool_result", "tool_use_id": "c1", "content": answer}
+    told = messages_of([{"role": "user", "content": [block]}])[0]
+    assert told.tool_responses[0]["response"] == wanted
