@@ -22,6 +22,33 @@ def answer_id(value: Json) -> str | None:
     return found[1] if found and _MODEL.search(found.string) else None
 
 
+_FAILED: Final = re.compile(r'"is_error"\s*:\s*true|"status"\s*:\s*"error"')
+
+
+def mark_failures(draft: Draft, name: str) -> None:
+    """Mark the tools' answers in the input that the whole request says are errors."""
+    value = draft.attributes.get(name)
+    if not isinstance(value, str) or not _FAILED.search(value):
+        return
+    answers = (part for message in messages_of(value) for part in message.tool_responses)
+    failed = {part.get("id") for part in answers if part.get("status") == "error"} - {None}
+    if failed:
+        known: tuple[Message, ...] = draft.fields.get("input", ())
+        draft.fields["input"] = tuple(_marked(message, failed) for message in known)
+
+
+def _marked(message: Message, failed: set[Json]) -> Message:
+    if not any(part.get("id") in failed for part in message.tool_responses):
+        return message
+    parts = tuple(
+        {**p, "status": "error"}
+        if p["type"] == "tool_call_response" and p.get("id") in failed
+        else p
+        for p in message.parts
+    )
+    return Message(message.role, parts, message.extra)
+
+
 def complete_output(draft: Draft, *names: str) -> None:
     """Add thoughts, and words where there are none, from the first of these that has them."""
     for name in names:

@@ -146,3 +146,19 @@ def test_a_call_that_failed_names_the_model_it_asked_for() -> None:
 )  # fmt: skip
 def test_why_the_model_stopped_may_stand_in_the_answer_only(answer: Json, wanted: str) -> None:
     assert openinference("LLM", {"output.value": json.dumps(answer)}).finish_reason == wanted
+
+
+def test_a_tool_s_answer_that_only_the_whole_request_calls_an_error_is_one() -> None:
+    result = {"type": "tool_result", "tool_use_id": "c1", "is_error": True, "content": "gone"}
+    flat: dict[str, Json] = {
+        "llm.input_messages.0.message.role": "tool",
+        "llm.input_messages.0.message.tool_call_id": "c1",
+        "llm.input_messages.0.message.content": "gone",
+        "llm.input_messages.1.message.role": "tool",
+        "llm.input_messages.1.message.tool_call_id": "c2",
+        "llm.input_messages.1.message.content": "here",
+    }
+    whole = json.dumps({"messages": [{"role": "user", "content": [result]}]})
+    step = openinference("LLM", {**flat, "input.value": whole})
+    found = [p.get("status") for m in step.input for p in m.tool_responses]
+    assert found == ["error", None]
