@@ -6,6 +6,7 @@ from waypost.assembly import contents as log
 from waypost.assembly import inputs, order, totals, verdicts
 from waypost.assembly.calls import derive, fill_results, match
 from waypost.assembly.fold import place
+from waypost.assembly.handoffs import name_both
 from waypost.assembly.tree import Node, Tree, is_scope, is_step
 from waypost.records import Content, Feedback, Kind, Message, Step, Trajectory
 
@@ -34,6 +35,7 @@ def assemble(
     complete = inputs.complete(ordered, numbers)
     totals.abandon(ordered, ended=ended, now=now)
     match(ordered)
+    name_both(ordered, tree)
     fill_results(ordered)
     missing = totals.missing_of(ordered, tree)
     missing |= {"skew"} if skewed else set()
