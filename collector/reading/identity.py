@@ -58,6 +58,7 @@ _VERSION_WORDS: Final = ("prompt_version", "promptVersion")
 _VERSION_NAMES: Final = _homes(*_VERSION_WORDS)
 _NAME_LIMIT: Final = 120
 _AGENT: Final = ("gen_ai.agent.name", "agent.name", "agent_name")
+_AGENT_WORDS: Final = ("lc_agent_name",)  # LangChain's agents; their graphs are mere chains
 _AGENT_VERSION: Final = "gen_ai.agent.version"
 _OPERATION: Final = "gen_ai.operation.name"
 _SESSION_NAME: Final = "langsmith.trace.session_name"
@@ -157,7 +158,7 @@ def read_identity(draft: Draft) -> None:
     draft.put("user", _named(draft, metadata, _USER))
     draft.put("environment", draft.text(*_ENVIRONMENT) or _first(draft.span.resource, _ENVIRONMENT))
     draft.put("service", _service(draft))
-    draft.put("agent", draft.text(*_AGENT))
+    draft.put("agent", draft.text(*_AGENT) or _first(metadata, _AGENT_WORDS))
     draft.put("agent_version", draft.text(_AGENT_VERSION))
     if SCHEMA in draft.attributes or draft.span.scope_name == SCOPE:
         draft.put("cohort", _declared(draft.attributes))

@@ -162,3 +162,9 @@ def test_a_tool_s_answer_that_only_the_whole_request_calls_an_error_is_one() -> 
     step = openinference("LLM", {**flat, "input.value": whole})
     found = [p.get("status") for m in step.input for p in m.tool_responses]
     assert found == ["error", None]
+
+
+def test_langchain_names_its_agent_in_the_metadata() -> None:
+    told: dict[str, Json] = {"metadata": '{"lc_agent_name": "support", "region": "eu"}'}
+    assert openinference("LLM", told).agent == "support"
+    assert openinference("LLM", {**told, "gen_ai.agent.name": "billing"}).agent == "billing"
