@@ -118,8 +118,14 @@ def _read_tool(draft: Draft) -> None:
 
 def _read_retrieval(draft: Draft) -> None:
     draft.put("query", draft.text(names.RETRIEVAL_QUERY, "gen_ai.retrieval.query"))
+    draft.payload("query", names.INPUT, _embedded)
     draft.put("data_source", draft.text(names.DATA_SOURCE, "db.collection.name"))
     draft.payload("documents", names.RETRIEVAL_DOCUMENTS, documents_of)
+
+
+def _embedded(value: Json) -> str | None:
+    """The texts to embed, which OpenLLMetry gives as messages."""
+    return "\n".join(text for message in messages_of(value) if (text := message.text)) or None
 
 
 def _read_memory(draft: Draft) -> None:
