@@ -188,8 +188,9 @@ def _response(block: Mapping[str, Json]) -> Part:
 
 def _reasoning(block: Mapping[str, Json]) -> Part:
     content = _first(block, "content", "thinking", "reasoning", "text", "summary")
-    if isinstance(content, list):
-        texts = [_text(b)["content"] for b in content if isinstance(b, dict)]
+    summary = parsed(content)
+    if isinstance(summary, list) and all(isinstance(b, dict) for b in summary):
+        texts = [_text(b)["content"] for b in summary if isinstance(b, dict)]
         content = "\n".join(t for t in texts if isinstance(t, str))
     return {"type": "reasoning", "content": content if isinstance(content, str) else ""}
 

@@ -93,3 +93,15 @@ def test_a_tool_s_answer_in_nothing_but_texts_is_their_text(answer: Json, wanted
     block: Json = {"type": "tool_result", "tool_use_id": "c1", "content": answer}
     told = messages_of([{"role": "user", "content": [block]}])[0]
     assert told.tool_responses[0]["response"] == wanted
+
+
+def test_a_summary_of_thoughts_may_be_json_in_a_text() -> None:
+    summary: Json = json.dumps([{"type": "summary_text", "text": "a"}, {"text": "b"}])
+    said: Json = {"role": "assistant", "parts": [{"type": "reasoning", "content": summary}]}
+    assert messages_of([said])[0].parts == ({"type": "reasoning", "content": "a\nb"},)
+
+
+@pytest.mark.parametrize("thought", ["[1] first", '{"plan": 1}', "plain"])
+def test_a_thought_that_merely_looks_like_json_stays(thought: str) -> None:
+    said: Json = {"role": "assistant", "parts": [{"type": "reasoning", "content": thought}]}
+    assert messages_of([said])[0].parts == ({"type": "reasoning", "content": thought},)
