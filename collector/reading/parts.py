@@ -206,6 +206,14 @@ def _image(block: Mapping[str, Json]) -> Part:
     return media_part(str(block.get("type") or "image"), url, data, mime)
 
 
+def _uri(block: Mapping[str, Json]) -> Part:
+    """A reference, unless what it refers to stands in it."""
+    uri = block.get("uri")
+    if isinstance(uri, str) and uri.startswith("data:"):
+        return media_part(str(block.get("modality") or ""), uri, None, block.get("mime_type"))
+    return {k: v for k, v in block.items() if v is not None}
+
+
 def media_part(kind: str, url: Json, data: Json, mime: Json) -> Part:
     """A blob or a uri; a data URL is a blob."""
     modality = next((m for m in ("audio", "video", "image") if m in kind), "image")
@@ -277,7 +285,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Part]]] = {
     "function_call_output": _response,
     "reasoning": _reasoning, "thinking": _reasoning,
     "image_url": _image, "image": _image, "input_image": _image, "input_audio": _image,
-    "file": _file, "input_file": _file,
+    "file": _file, "input_file": _file, "uri": _uri,
 }  # fmt: skip
 _BY_KEY: Final[Mapping[str, Callable[[Json, Mapping[str, Json]], Part]]] = {
     "text": _spoken, "reasoningContent": _bedrock_reasoning,

@@ -105,3 +105,11 @@ def test_a_summary_of_thoughts_may_be_json_in_a_text() -> None:
 def test_a_thought_that_merely_looks_like_json_stays(thought: str) -> None:
     said: Json = {"role": "assistant", "parts": [{"type": "reasoning", "content": thought}]}
     assert messages_of([said])[0].parts == ({"type": "reasoning", "content": thought},)
+
+
+def test_a_data_url_in_a_reference_is_a_blob() -> None:
+    part: Json = {"type": "uri", "modality": "image", "uri": "data:image/png;base64,iVBO"}
+    blob = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "iVBO"}
+    assert messages_of([{"role": "user", "parts": [part]}])[0].parts == (blob,)
+    far: Json = {"type": "uri", "modality": "image", "uri": "https://x.test/a.png"}
+    assert messages_of([{"role": "user", "parts": [far]}])[0].parts == (far,)
