@@ -6,7 +6,7 @@ from typing import Final
 
 from collector.reading.draft import Draft
 from collector.reading.messages import role_of_word
-from collector.reading.parts import Part, call_part, media_part, response_part, text_part
+from collector.reading.parts import Part, call_part, media_part, parts_in, response_part, text_part
 from collector.reading.recall import Place
 from collector.reading.values import as_text
 from collector.runs import RunAttributes
@@ -160,7 +160,7 @@ def _message(pairs: Pairs, inner: str) -> Message:
 
 def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]) -> Message:
     role = role_of_word(as_text(plain.get("role")) or "user")
-    content = plain.get("content", plain.get("text"))  # a prompt has a text
+    content = plain.get("content", plain.get("text", plain.get("refusal")))
     call_id = plain.get("tool_call_id")
     blocks = lists.get("contents", ()) or lists.get("content", ())
     parts: list[Part] = [p for b in blocks if (p := _content_part(b)) is not None]
@@ -169,7 +169,7 @@ def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]
     if role == "tool":
         return _tool_message(plain, parts, content, call_id)
     if isinstance(content, str) and content and not spoken:
-        parts.append(text_part(content))
+        parts += parts_in(content)
     parts += [call for call in calls if call not in parts]  # Anthropic's stand among the content
     if name := plain.get("function_call_name"):
         parts.append(call_part(None, name, plain.get("function_call_arguments_json")))

@@ -91,6 +91,19 @@ def _is_plain(part: Mapping[str, Json]) -> bool:
             return False
 
 
+def parts_in(text: str) -> list[Part]:
+    """The parts in a text that is the JSON of a list of blocks, else the text as one."""
+    value = parsed(text) if text.startswith("[{") else None
+    if isinstance(value, list) and all(isinstance(b, dict) and _is_block(b) for b in value):
+        return parts_of(value)
+    return [text_part(text)]
+
+
+def _is_block(value: Mapping[str, Json]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in _BUILDERS
+
+
 def _may_hide(text: str) -> bool:
     return text.startswith("{") and _HIDDEN.search(text) is not None
 
