@@ -96,8 +96,14 @@ def read_messages(draft: Draft, field: str, prefix: str, inner: str = "message."
     elif not groups:
         return
     elif not draft.has(field):
-        draft.put(field, _read_all(draft, groups, inner))
+        found = _read_all(draft, groups, inner)
+        draft.put(field, tuple(map(_said, found)) if field == "output" else found)
     take_list(draft, prefix)
+
+
+def _said(message: Message) -> Message:
+    """An answer without a role is not the user's."""
+    return Message("assistant", message.parts) if message.role == "user" else message
 
 
 def _grown(
@@ -166,6 +172,8 @@ def _build(plain: Mapping[str, Json], lists: Mapping[str, list[dict[str, Json]]]
     parts: list[Part] = [p for b in blocks if (p := _content_part(b)) is not None]
     calls = _calls(lists.get("tool_calls", ()))
     spoken = any(p["type"] == "text" for p in parts)
+    if role == "thinking" and isinstance(content, str):
+        return Message("assistant", ({"type": "reasoning", "content": content},))
     if role == "tool":
         return _tool_message(plain, parts, content, call_id)
     if isinstance(content, str) and content and not spoken:

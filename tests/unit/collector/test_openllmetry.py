@@ -40,3 +40,13 @@ def test_a_call_in_the_content_and_beside_it_is_one() -> None:
 @pytest.mark.parametrize("content", [[{"id": "P-7"}], [{"type": "person"}], [1], {"type": "text"}])
 def test_other_json_in_a_content_stays_text(content: Json) -> None:
     assert input_of("user", content).text == json.dumps(content)
+
+
+def test_what_the_model_says_is_its_own_thoughts_refusals_and_bare_completions() -> None:
+    thinking = told({SAID + "role": "thinking", SAID + "content": "hm"}).output[0]
+    assert (thinking.role, thinking.parts) == (
+        "assistant", ({"type": "reasoning", "content": "hm"},),
+    )  # fmt: skip
+    refusal = told({SAID + "role": "assistant", SAID + "refusal": "no"}).output[0]
+    bare = told({SAID + "content": "a"}).output[0]
+    assert [(m.role, m.text) for m in (refusal, bare)] == [("assistant", "no"), ("assistant", "a")]
