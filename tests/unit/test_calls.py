@@ -59,3 +59,23 @@ def test_an_answer_to_another_call_is_not_taken() -> None:
         Message("assistant", calls), told("b", "c2"), told("x", "other"), told("y", "o")
     )
     assert [(s.result, s.status) for s in found] == [(None, Status.INTERRUPTED), ("b", Status.OK)]
+
+
+def test_calls_whose_answers_a_client_keeps_to_itself_are_answered_when_the_run_goes_on() -> None:
+    root = make_step("root", kind=Kind.AGENT, started_at=NOW_NS, ended_at=NOW_NS + 9 * SECOND)
+    hi = Message("user", ({"type": "text", "content": "hi"},))
+    other = Message("user", ({"type": "text", "content": "something else"},))
+    asked = Message("assistant", (call("f", "c1"), call("f", "c2")))
+
+    def status_of(*told_next: Message) -> list[Status]:
+        one = make_step(
+            "one", parent_id=root.span_id, input=(hi,), output=(asked,), started_at=NOW_NS + SECOND
+        )
+        two = make_step(
+            "two", parent_id=root.span_id, input=told_next, started_at=NOW_NS + 3 * SECOND
+        )
+        return [s.status for s in assemble([root, one, two]).steps if s.derived]
+
+    assert status_of(hi) == [Status.OK, Status.OK]
+    assert status_of(other) == [Status.INTERRUPTED, Status.INTERRUPTED]
+    assert status_of(hi, asked, told("x", "c1")) == [Status.OK, Status.INTERRUPTED]

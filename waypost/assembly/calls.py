@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
+from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, is_model
 from waypost.records import Json, Kind, Message, Status, Step
 
@@ -194,11 +195,21 @@ def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator
     parts = [part for message in owner.get("output") for part in message.tool_calls]
     calls = [Call(owner, part) for part in parts]
     answers = answers_to(calls, following.get("input") if following is not None else ())
+    waits = any(answers) or following is None or not _goes_on(owner, following)
     for index, (call, answer) in enumerate(zip(calls, answers, strict=True)):
         mark = call.id or f"{call.name}:{index}"
         response = None if answer is None else answer.get("response")
-        status = _status(answer, ended=ended)
+        status = _status(answer, ended=ended) if answer or waits else Status.OK
         yield _derived(call, mark, following, response=response, status=status)
+
+
+def _goes_on(owner: Node, following: Node) -> bool:
+    """Whether a call is followed by the next one of its conversation.
+
+    Then somebody answered the tool calls in between, though the client does not show it.
+    """
+    asked, again = first_user(owner.get("input")), first_user(following.get("input"))
+    return bool(asked) and asked == again and owner.step.ended_at <= following.step.started_at
 
 
 def _status(answer: Mapping[str, Json] | None, *, ended: bool) -> Status:
