@@ -102,8 +102,9 @@ def read_messages(draft: Draft, field: str, prefix: str, inner: str = "message."
 
 
 def _said(message: Message) -> Message:
-    """An answer without a role is not the user's."""
-    return Message("assistant", message.parts) if message.role == "user" else message
+    """An answer without a role that is known is the model's, not the user's."""
+    nobody = message.role in ("user", "unknown")
+    return Message("assistant", message.parts) if nobody else message
 
 
 def _grown(

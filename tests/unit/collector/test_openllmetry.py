@@ -49,4 +49,7 @@ def test_what_the_model_says_is_its_own_thoughts_refusals_and_bare_completions()
     )  # fmt: skip
     refusal = told({SAID + "role": "assistant", SAID + "refusal": "no"}).output[0]
     bare = told({SAID + "content": "a"}).output[0]
-    assert [(m.role, m.text) for m in (refusal, bare)] == [("assistant", "no"), ("assistant", "a")]
+    unknown = told({SAID + "role": "unknown", SAID + "content": "b"}).output[0]
+    assert [(m.role, m.text) for m in (refusal, bare, unknown)] == [
+        ("assistant", "no"), ("assistant", "a"), ("assistant", "b"),
+    ]  # fmt: skip
