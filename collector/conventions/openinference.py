@@ -17,7 +17,7 @@ from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
-from collector.reading.whole import answer_id, complete_output, mark_failures
+from collector.reading.whole import answer_id, complete_input, complete_output, mark_failures
 from waypost import names
 from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 
@@ -95,6 +95,7 @@ def _read_model(draft: Draft) -> None:
     _read_parameters(draft)
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
+    complete_input(draft, _IN)
     mark_failures(draft, _IN)
     read_messages(draft, "output", "llm.output_messages.")
     complete_output(draft, _OUT, names.OUTPUT)

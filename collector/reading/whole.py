@@ -25,6 +25,16 @@ def answer_id(value: Json) -> str | None:
 _FAILED: Final = re.compile(r'"is_error"\s*:\s*true|"status"\s*:\s*"error"')
 
 
+def complete_input(draft: Draft, name: str) -> None:
+    """Take a history whose flattened copy made mere texts of the tools' answers from the whole."""
+    known: tuple[Message, ...] = draft.fields.get("input", ())
+    value = draft.attributes.get(name)
+    if any(m.tool_responses for m in known) or not isinstance(value, str):
+        return
+    if '"tool_result"' in value and len(whole := messages_of(value)) == len(known):
+        draft.fields["input"] = whole
+
+
 def mark_failures(draft: Draft, name: str) -> None:
     """Mark the tools' answers in the input that the whole request says are errors."""
     value = draft.attributes.get(name)
@@ -53,8 +63,14 @@ def complete_output(draft: Draft, *names: str) -> None:
     """Add thoughts, and words where there are none, from the first of these that has them."""
     for name in names:
         value = draft.attributes.get(name)
-        if isinstance(value, str) and _LEFT_OUT.search(value) and _add(draft, value):
+        if isinstance(value, str) and _may_add(draft, value) and _add(draft, value):
             return
+
+
+def _may_add(draft: Draft, value: str) -> bool:
+    known: tuple[Message, ...] = draft.fields.get("output", ())
+    calls = [call for message in known for call in message.tool_calls]
+    return _LEFT_OUT.search(value) is not None or not all(call.get("id") for call in calls)
 
 
 def _add(draft: Draft, value: Json) -> bool:
@@ -72,7 +88,11 @@ def _add(draft: Draft, value: Json) -> bool:
 def _completed(known: Message, whole: Message) -> Message:
     if not known.parts:
         return Message(known.role, whole.parts, known.extra)
-    if any(part["type"] == "reasoning" for part in known.parts):
-        return known
-    thoughts = (part for part in whole.parts if part["type"] == "reasoning" and part["content"])
-    return Message(known.role, (*thoughts, *known.parts), known.extra)
+    parts = known.parts
+    if len(whole.tool_calls) == len(known.tool_calls):
+        named = iter(whole.tool_calls)
+        parts = tuple(next(named) if p["type"] == "tool_call" else p for p in parts)
+    if not any(part["type"] == "reasoning" for part in parts):
+        thoughts = (part for part in whole.parts if part["type"] == "reasoning" and part["content"])
+        parts = (*thoughts, *parts)
+    return Message(known.role, parts, known.extra)

@@ -168,3 +168,20 @@ def test_langchain_names_its_agent_in_the_metadata() -> None:
     told: dict[str, Json] = {"metadata": '{"lc_agent_name": "support", "region": "eu"}'}
     assert openinference("LLM", told).agent == "support"
     assert openinference("LLM", {**told, "gen_ai.agent.name": "billing"}).agent == "billing"
+
+
+def test_calls_and_answers_without_ids_have_those_of_the_whole_conversation() -> None:
+    use = {"type": "tool_use", "id": "c1", "name": "look", "input": {"a": 1}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "42"}
+    flat: dict[str, Json] = {
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "42",
+        OUT + "role": "assistant",
+        OUT + "tool_calls.0.tool_call.function.name": "look",
+        OUT + "tool_calls.0.tool_call.function.arguments": '{"a": 1}',
+    }
+    asked = json.dumps({"messages": [{"role": "user", "content": [result]}]})
+    answered = json.dumps({"id": "msg_1", "role": "assistant", "content": [use]})
+    step = openinference("LLM", {**flat, "input.value": asked, "output.value": answered})
+    assert step.output[0].tool_calls[0]["id"] == "c1"
+    assert [p["id"] for p in step.input[0].tool_responses] == ["c1"]
