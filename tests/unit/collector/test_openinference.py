@@ -185,3 +185,39 @@ def test_calls_and_answers_without_ids_have_those_of_the_whole_conversation() ->
     step = openinference("LLM", {**flat, "input.value": asked, "output.value": answered})
     assert step.output[0].tool_calls[0]["id"] == "c1"
     assert [p["id"] for p in step.input[0].tool_responses] == ["c1"]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"choices": [{"message": {"content": "a", "reasoning_content": "x"}},
+                     {"message": {"content": "b"}}]},
+        {"content": [{"type": "thinking", "thinking": ""}, {"type": "text", "text": "a"}]},
+    ],
+)  # fmt: skip
+def test_a_whole_answer_that_does_not_fit_or_adds_nothing_changes_nothing(whole: Json) -> None:
+    flat: dict[str, Json] = {OUT + "role": "assistant", OUT + "content": "a"}
+    step = openinference("LLM", {**flat, "output.value": json.dumps(whole)})
+    assert step.output[0].parts == ({"type": "text", "content": "a"},)
+
+
+def test_thoughts_already_read_are_not_read_again() -> None:
+    block = OUT + "contents.0.message_content."
+    flat: dict[str, Json] = {
+        OUT + "role": "assistant", block + "type": "reasoning", block + "text": "hm",
+        OUT + "tool_calls.0.tool_call.function.name": "look",
+    }  # fmt: skip
+    raw = '{"content": [{"type": "thinking", "thinking": "hm"}], "role": "assistant"}'
+    step = openinference("LLM", {**flat, "output.value": raw})
+    assert [p["type"] for p in step.output[0].parts] == ["reasoning", "tool_call"]
+
+
+def test_a_word_of_an_error_elsewhere_in_the_request_marks_no_answer() -> None:
+    flat: dict[str, Json] = {
+        "llm.input_messages.0.message.role": "tool",
+        "llm.input_messages.0.message.tool_call_id": "c1",
+        "llm.input_messages.0.message.content": "here",
+    }
+    whole = '{"messages": [{"role": "user", "content": "hi"}], "state": {"status": "error"}}'
+    step = openinference("LLM", {**flat, "input.value": whole})
+    assert step.input[0].tool_responses[0].get("status") is None
