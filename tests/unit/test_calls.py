@@ -79,3 +79,23 @@ def test_calls_whose_answers_a_client_keeps_to_itself_are_answered_when_the_run_
     assert status_of(hi) == [Status.OK, Status.OK]
     assert status_of(other) == [Status.INTERRUPTED, Status.INTERRUPTED]
     assert status_of(hi, asked, told("x", "c1")) == [Status.OK, Status.INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("response", "wanted"),
+    [
+        ('{"error": "no such \\"order\\""}', Status.ERROR),
+        ({"error": "no such order"}, Status.ERROR),
+        ({"is_error": True, "content": "x"}, Status.ERROR),
+        ('{"error": ""}', Status.OK),
+        ('{"error": null, "order": 1}', Status.OK),
+        ({"error": "none", "order": 1}, Status.OK),
+        ({"error": None}, Status.OK),
+        ([1], Status.OK),
+    ],
+)
+def test_an_answer_that_is_nothing_but_an_error_fails_the_step(
+    response: Json, wanted: Status
+) -> None:
+    found = tools_of(Message("assistant", (call("f", "c1"),)), told(response, "c1"))
+    assert [s.status for s in found] == [wanted]

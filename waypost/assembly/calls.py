@@ -1,5 +1,6 @@
 """What a model asked for and what tools did: each learns from the other."""
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from waypost.records import Json, Kind, Message, Status, Step
 
 TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NEAR: Final = 64
+_ONLY_ERROR: Final = re.compile(r'\s*\{\s*"error"\s*:\s*"(?:[^"\\]|\\.)+"\s*\}\s*')
 _Part: TypeAlias = Mapping[str, Json]
 _ERROR_STARTS: Final = ("error", "tool error", "traceback (most recent call last)", "exception:")
 
@@ -258,7 +260,13 @@ def _derived(
 def says_error(response: Json) -> bool:
     """Whether a tool's answer, as the model saw it, tells of a failure."""
     if isinstance(response, str):
-        return response.lstrip().lower().startswith(_ERROR_STARTS)
+        return response.lstrip().lower().startswith(_ERROR_STARTS) or _is_error(response)
     if isinstance(response, dict):
-        return response.get("is_error") is True or response.get("status") == "error"
+        told = response.get("is_error") is True or response.get("status") == "error"
+        return told or (response.keys() == {"error"} and bool(response["error"]))
     return False
+
+
+def _is_error(response: str) -> bool:
+    """Whether an answer is JSON with nothing but an error, as Gemini's functions give it."""
+    return _ONLY_ERROR.fullmatch(response) is not None
