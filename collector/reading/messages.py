@@ -146,7 +146,7 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
         call_id = value.get("tool_call_id") or value.get("id")
         answer = response_part(call_id, content, failed=has_failed(value))
         return Message("tool", (*found, answer), _extra(value, spoken))
-    spoken_parts = parts_of(content) or parts_of(value.get("refusal"))
+    spoken_parts = parts_of(content) or parts_of(_refusal_of(value))
     whole = (*found, *spoken_parts, *_calls_of(value, content))
     return Message(spoken, whole, _extra(value, spoken))
 
@@ -197,6 +197,11 @@ def _holds_results(content: Json) -> bool:
 def _reasoning_of(value: Mapping[str, Json]) -> list[Part]:
     text = value.get("reasoning_content") or value.get("reasoning")
     return [{"type": "reasoning", "content": text}] if isinstance(text, str) and text else []
+
+
+def _refusal_of(value: Mapping[str, Json]) -> Json:
+    more = value.get("additional_kwargs")
+    return value.get("refusal") or (more.get("refusal") if isinstance(more, dict) else None)
 
 
 def _calls_of(value: Mapping[str, Json], content: Json) -> Iterator[Part]:

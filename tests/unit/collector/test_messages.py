@@ -30,6 +30,7 @@ def test_a_call_of_the_responses_api_that_langchain_also_lists_is_one() -> None:
     "said",
     [
         {"role": "assistant", "content": None, "refusal": "no"},
+        {"type": "ai", "content": [], "additional_kwargs": {"refusal": "no"}},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
         {"role": "assistant", "parts": [{"type": "refusal", "content": "no"}]},
     ],
