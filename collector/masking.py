@@ -139,7 +139,8 @@ class Masker:
             return ()
         counts: Counts = {}
         for name in self._by_name.keys() & fields.keys():
-            fields[name] = self._by_name[name](fields[name], counts)
+            if fields[name]:
+                fields[name] = self._by_name[name](fields[name], counts)
         for name in texts:
             attributes[name] = self._entry(name, attributes[name], counts)
         return tuple(_notes_of(counts)) if counts else ()

@@ -5,59 +5,46 @@ to a value that is not plain, and then the long way is taken.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from collector.reading.arguments import arguments_of
 from collector.reading.draft import Draft
 from collector.reading.genai import NO_CALL
 from collector.reading.indexed import read_messages
 from collector.reading.messages import messages_of
-from collector.reading.recall import Recall
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
 from waypost import names
-from waypost.records import Json, Kind, Message, RawSpan
+from waypost.records import Json, Message
 
 _TOKENS_LIMIT = 2**31
 
 
-class Moved:
-    """The fields of one step that its pattern, which is of this kind, does not give."""
-
-    __slots__ = ("fields", "kind", "recall", "span", "tokens")
-
-    def __init__(self, span: RawSpan, kind: Kind, recall: Recall) -> None:
-        self.span = span
-        self.kind = kind
-        self.recall = recall
-        self.fields: dict[str, Any] = {}
-        self.tokens: dict[str, int] = {}
-
-
-Mover: TypeAlias = Callable[[Moved, Json], bool]
+# Reads one attribute into a draft, which has the kind of the pattern and nothing else of it.
+Mover: TypeAlias = Callable[[Draft, Json], bool]
 
 
 def number(field: str, least: int = 1) -> Mover:
-    def move(moved: Moved, value: Json) -> bool:
+    def move(draft: Draft, value: Json) -> bool:
         if type(value) is not int or not least <= value < _TOKENS_LIMIT:
             return False
-        moved.fields[field] = value
+        draft.fields[field] = value
         return True
 
     return move
 
 
 def tokens(field: str) -> Mover:
-    def move(moved: Moved, value: Json) -> bool:
+    def move(draft: Draft, value: Json) -> bool:
         if not _is_count(value):
             return False
-        moved.tokens[field] = value
+        draft.tokens[field] = value
         return True
 
     return move
 
 
-def kept(_: Moved, value: Json) -> bool:
+def kept(_: Draft, value: Json) -> bool:
     """A count that is kept as it came, and nothing is read from it."""
     return _is_count(value)
 
@@ -69,14 +56,14 @@ def _is_count(value: Json) -> TypeGuard[int]:
 def text(field: str, *, gap: bool = False, unless: str = "") -> Mover:
     """A text; with `gap` only where no other attribute gives the field."""
 
-    def move(moved: Moved, value: Json) -> bool:
+    def move(draft: Draft, value: Json) -> bool:
         found = as_text(value) if type(value) is str else None
         if found is None or found == unless:
             return False
         if not gap:
-            moved.fields[field] = found
+            draft.fields[field] = found
         else:
-            moved.fields.setdefault(field, found)
+            draft.fields.setdefault(field, found)
         return True
 
     return move
@@ -88,38 +75,36 @@ def messages(field: str, name: str, role: str) -> Mover:
     def build(value: str) -> tuple[Message, ...]:
         return messages_of(parsed(value), role)
 
-    def move(moved: Moved, value: Json) -> bool:
+    def move(draft: Draft, value: Json) -> bool:
         if type(value) is not str or not value.startswith("["):
             return False
-        key = (moved.span.trace_id, f"{moved.span.parent_id}{name}")
-        found = moved.recall.grown(key, value, build)
-        moved.fields[field] = found
+        key = (draft.span.trace_id, f"{draft.span.parent_id}{name}")
+        found = draft.recall.grown(key, value, build)
+        draft.fields[field] = found
         return bool(found)
 
     return move
 
 
-def flattened(moved: Moved, lists: Mapping[str, str]) -> int:
+def flattened(draft: Draft, lists: Mapping[str, str]) -> int:
     """Read flattened messages, each list into its field; how many attributes they lay in.
 
     -1 if one of the lists holds no message.
     """
-    draft = Draft(moved.span, moved.recall)
     for prefix, field in lists.items():
         read_messages(draft, field, prefix)
-    moved.fields.update(draft.fields)
     return len(draft.taken) if draft.fields.keys() >= set(lists.values()) else -1
 
 
-def arguments(moved: Moved, value: Json) -> bool:
+def arguments(draft: Draft, value: Json) -> bool:
     found = arguments_of(value) if type(value) is str else None
-    moved.fields["arguments"] = found
+    draft.fields["arguments"] = found
     return isinstance(found, dict) and bool(found)
 
 
-def result(moved: Moved, value: Json) -> bool:
+def result(draft: Draft, value: Json) -> bool:
     found = unwrap(value)
-    moved.fields["result"] = found.value
+    draft.fields["result"] = found.value
     plain = type(value) is str and not found.failed and found.call_id is None
     return plain and bool(found.value)
 

@@ -15,13 +15,14 @@ import orjson
 
 from collector.convention import Convention, Reader
 from collector.masking import Masker
-from collector.moving import Moved, Mover, flattened
+from collector.moving import Mover, flattened
 from collector.prices import Prices
+from collector.reading.draft import Draft
 from collector.reading.identity import Resources
 from collector.runs import RunAttributes
 from waypost.assembly.cohort import Cohorts
 from waypost.canon import digest
-from waypost.records import Json, Kind, RawSpan, Reading, Step, Tokens
+from waypost.records import Json, Kind, RawSpan, Reading, Step
 
 _NAMES: Final = 4 << 20
 _HELD: Final = 16 << 20
@@ -164,15 +165,16 @@ class Recurring:
     def _step(self, span: RawSpan, shape: Shape, pattern: Pattern) -> Step | None:
         """The step of a span that differs from the pattern's in what moves alone."""
         sent, known = span.attributes, pattern.step
-        moved = Moved(span, known.kind, self._reader.recall)
-        if shape.lists and flattened(moved, shape.lists) != len(sent) - shape.count:
+        draft = Draft(span, self._reader.recall)
+        draft.kind = known.kind
+        if shape.lists and flattened(draft, shape.lists) != len(sent) - shape.count:
             return None  # one holds no message, or a name is not an honest one
         for name, move in shape.moving:
-            if not move(moved, sent[name]):
+            if not move(draft, sent[name]):
                 return None
-        fields = moved.fields
-        if moved.tokens and known.kind is Kind.LLM:
-            fields["tokens"] = tokens = Tokens(**moved.tokens)
+        fields = draft.fields
+        if draft.tokens and known.kind is Kind.LLM:
+            fields["tokens"] = tokens = draft.usage()
             if pattern.priced:
                 models = (known.model, known.model_requested)
                 fields["cost_usd"] = self._prices.cost(

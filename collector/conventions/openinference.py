@@ -85,20 +85,16 @@ def last_message(value: Json) -> tuple[Message, ...] | None:
 
 
 def _read_model(draft: Draft) -> None:
-    get = draft.attributes.get
     draft.put("model_requested", draft.text("llm.request.model_name"))
     draft.put("model", draft.text("llm.response.model_name", "llm.model_name"))
     draft.put("provider", draft.text("llm.provider", "llm.system"))
-    draft.put("finish_reason", finish(get("llm.finish_reason")))
-    genai.finish_from_output(draft, _OUT)
-    draft.put("response_id", draft.text("llm.response.id") or answer_id(get(_OUT)))
+    _read_answer(draft)
     _read_parameters(draft)
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
-    complete_input(draft, _IN)
-    mark_failures(draft, _IN)
+    _read_whole_input(draft)
     read_messages(draft, "output", "llm.output_messages.")
-    complete_output(draft, _OUT, names.OUTPUT)
+    _read_whole_output(draft)
     if not draft.has("input"):
         read_messages(draft, "input", "llm.prompts.", "prompt.")
     draft.payload("input", _IN, lambda value: messages_of(value) or None)
@@ -109,6 +105,22 @@ def _read_model(draft: Draft) -> None:
         draft.read_events.add(index)
         if event.at > draft.span.started_at:
             draft.put("ttft", event.at - draft.span.started_at)
+
+
+def _read_answer(draft: Draft) -> None:
+    get = draft.attributes.get
+    draft.put("finish_reason", finish(get("llm.finish_reason")))
+    genai.finish_from_output(draft, _OUT)
+    draft.put("response_id", draft.text("llm.response.id") or answer_id(get(_OUT)))
+
+
+def _read_whole_input(draft: Draft) -> None:
+    complete_input(draft, _IN)
+    mark_failures(draft, _IN)
+
+
+def _read_whole_output(draft: Draft) -> None:
+    complete_output(draft, _OUT, names.OUTPUT)
 
 
 def _read_parameters(draft: Draft) -> None:
@@ -173,21 +185,26 @@ def _document(entry: dict[str, Json]) -> Document:
     return found[0] if found else Document()
 
 
-def _move_input(moved: moving.Moved, value: Json) -> bool:
-    if moved.kind in (Kind.TOOL, Kind.PLAN):
-        return moving.arguments(moved, value)
-    return _is_copy(moved, value, "input")
+def _move_input(draft: Draft, value: Json) -> bool:
+    if draft.kind in (Kind.TOOL, Kind.PLAN):
+        return moving.arguments(draft, value)
+    _read_whole_input(draft)
+    return _is_copy(draft, value, "input")
 
 
-def _move_output(moved: moving.Moved, value: Json) -> bool:
-    if moved.kind in (Kind.TOOL, Kind.PLAN):
-        return moving.result(moved, value)
-    return _is_copy(moved, value, "output")
+def _move_output(draft: Draft, value: Json) -> bool:
+    if draft.kind in (Kind.TOOL, Kind.PLAN):
+        return moving.result(draft, value)
+    _read_answer(draft)
+    draft.fields.setdefault("finish_reason", None)
+    draft.fields.setdefault("response_id", None)
+    _read_whole_output(draft)
+    return _is_copy(draft, value, "output")
 
 
-def _is_copy(moved: moving.Moved, value: Json, field: str) -> bool:
+def _is_copy(draft: Draft, value: Json, field: str) -> bool:
     """Whether a call's messages were read from their list, so that this only repeats them."""
-    return moved.kind is Kind.LLM and value is not None and field in moved.fields
+    return draft.kind is Kind.LLM and value is not None and draft.has(field)
 
 
 _LISTS: Final = {"llm.input_messages.": "input", "llm.output_messages.": "output"}

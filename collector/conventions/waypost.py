@@ -68,8 +68,8 @@ def _trajectory_id(draft: Draft) -> str | None:
     return found if _ID.fullmatch(found) else None
 
 
-def _move_id(moved: moving.Moved, value: Json) -> bool:
-    moved.fields["trajectory_id"] = value
+def _move_id(draft: Draft, value: Json) -> bool:
+    draft.fields["trajectory_id"] = value
     return type(value) is str and _ID.fullmatch(value) is not None
 
 

@@ -4,7 +4,7 @@ from collector.reading.arguments import read_arguments, read_result
 from collector.reading.content import read_events
 from collector.reading.documents import documents_of
 from collector.reading.draft import Draft
-from collector.reading.messages import messages_of
+from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import (
     cost,
     definitions_of,
@@ -104,6 +104,12 @@ def _input(value: Json) -> tuple[Message, ...]:
 
 def _output(value: Json) -> tuple[Message, ...]:
     return messages_of(value, "assistant")
+
+
+def finish_from_output(draft: Draft, name: str) -> None:
+    """A finish reason that only stands inside the output."""
+    if not draft.has("finish_reason"):
+        draft.put("finish_reason", finish(finish_of(draft.attributes.get(name))))
 
 
 def _read_tool(draft: Draft) -> None:

@@ -171,6 +171,20 @@ def test_flattened_messages_are_read_whatever_their_number() -> None:
     assert check(steps(FLAT_TOOL, [{}, {"output.value": "gone", "tool_call.id": "call_2"}])) == 1
 
 
+def test_what_only_the_whole_answer_says_moves_too() -> None:
+    base = {k: v for k, v in FLAT.items() if k != "llm.response.id"}
+    base |= {_SAID + "role": "tool", _SAID + "tool_call_id": "call_0"}
+    answer = {"message": {"role": "assistant", "content": "so", "reasoning_content": "hm"}}
+    whole: list[Json] = [
+        json.dumps({"id": f"resp_{n}", "model": "m", "choices": [{"finish_reason": why, **answer}]})
+        for n, why in enumerate(("stop", "length", "stop"))
+    ]
+    told = {"role": "tool", "tool_call_id": "call_0", "content": "no", "status": "error"}
+    changes: list[dict[str, Json]] = [{"output.value": value} for value in whole]
+    changes += [{}, {"input.value": json.dumps({"messages": [told]})}, {}]
+    assert check(steps(base, changes)) >= len(whole)
+
+
 def test_what_is_no_honest_entry_of_a_list_is_kept() -> None:
     odd = ("llm.input_messages.01.x", "llm.input_messages.x", "llm.output_messages.0.__proto__.x")
     for name in odd:
