@@ -138,7 +138,7 @@ def message_of(value: Mapping[str, Json], role: str = "user") -> Message:
         parts = parts_of(given)
         said = opened_parts(parts) if spoken == "assistant" else parts
         return Message(spoken, tuple(said), _extra(value, spoken))
-    if value.get("type") in _ITEM_TYPES and "content" not in value:
+    if value.get("type") in _ITEM_TYPES and value.get("content") is None:
         return _responses_item(value)
     found = _reasoning_of(value)
     content = value.get("content")

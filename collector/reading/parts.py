@@ -8,6 +8,8 @@ from collector.reading.values import as_text, parsed
 from waypost.records import Json
 
 Part = dict[str, Json]
+# Before `id`, which in the items of Responses is the item's own and answers to nothing.
+_CALL_IDS: Final = ("call_id", "tool_call_id", "toolCallId", "tool_use_id")
 _TEXT_NAMES: Final = frozenset({"type", "content"})
 _CALL_NAMES: Final = frozenset({"type", "id", "name", "arguments"})
 _BLOCKS: Final = ("tool_use", "function_call", "thinking", "reasoning")
@@ -183,14 +185,13 @@ def _text(block: Mapping[str, Json]) -> Part:
 def _call(block: Mapping[str, Json]) -> Part:
     function = block.get("function")
     inner = function if isinstance(function, dict) else block
-    # An item of the Responses API has an id of its own beside the one its output answers.
-    call_id = _first(block, "call_id", "id", "toolCallId", "tool_call_id")
+    call_id = _first(block, *_CALL_IDS, "id")
     name = _first(inner, "name", "toolName")
     return call_part(call_id, name, _first(inner, "arguments", "args", "input"))
 
 
 def _response(block: Mapping[str, Json]) -> Part:
-    call_id = _first(block, "call_id", "id", "tool_use_id", "toolCallId", "tool_call_id")
+    call_id = _first(block, *_CALL_IDS, "id")
     given, failed = _first(block, "response", "result", "output", "content"), has_failed(block)
     if isinstance(given, dict) and set(given) == {"type", "value"}:  # Vercel's
         return response_part(
