@@ -7,6 +7,7 @@ from collector.reading.content import CHOICE
 from collector.reading.draft import Draft
 from collector.reading.kinds import set_kind
 from collector.reading.messages import message_of, messages_of
+from collector.reading.parts import text_part
 from collector.reading.values import as_list, as_text
 from waypost.records import Json, Kind, Message, RawSpan
 
@@ -51,6 +52,8 @@ def _read_run(draft: Draft, name: str) -> None:
     answered = tuple(m for m in found[-1:] if m.role == "assistant")
     draft.put("input", asked)
     draft.put("output", answered)
+    if isinstance(result := draft.get("final_result"), str):
+        draft.put("output", (Message("assistant", (text_part(result),)),))
     if found:
         draft.take(name, "final_result")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
+from waypost.assembly.closing import closed_with
 from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, is_model
 from waypost.records import Json, Kind, Message, Status, Step
@@ -198,7 +199,8 @@ def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator
     calls = [Call(owner, part) for part in parts]
     answers = answers_to(calls, following.get("input") if following is not None else ())
     waits = any(answers) or following is None or not _goes_on(owner, following)
-    for index, (call, answer) in enumerate(zip(calls, answers, strict=True)):
+    for index, (part, call, told) in enumerate(zip(parts, calls, answers, strict=True)):
+        answer = closed_with(owner, part) if told is None and following is None else told
         mark = call.id or f"{call.name}:{index}"
         response = None if answer is None else answer.get("response")
         status = _status(answer, ended=ended) if answer or waits else Status.OK

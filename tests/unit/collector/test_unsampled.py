@@ -1,7 +1,30 @@
 """What clients were seen to send that no recorded sample holds."""
 
+import json
+from typing import Any
+
+from collector.convention import Reader
 from collector.reading.messages import messages_of
-from waypost.records import Json
+from waypost.assembly import assemble
+from waypost.records import Json, RawSpan, Status, Trajectory
+
+
+def span(
+    number: int, parent: int | None, name: str = "span", scope: str = "", **more: Any
+) -> RawSpan:
+    """A span that starts when its number comes up; the lowest lasts longest."""
+    return RawSpan(
+        "1" * 32, f"{number:016x}", None if parent is None else f"{parent:016x}", name,
+        number, 100 - number, scope_name=scope, **more,
+    )  # fmt: skip
+
+
+def assembled(*spans: RawSpan) -> Trajectory:
+    return assemble([Reader().read(s).step for s in spans])
+
+
+def text_of(value: Json) -> str:
+    return json.dumps(value)
 
 
 def test_a_responses_call_is_known_by_its_call_id_and_thoughts_survive_an_empty_content() -> None:
@@ -26,3 +49,47 @@ def test_a_call_in_responses_content_is_not_read_twice() -> None:
     }  # fmt: skip
     (found,) = messages_of([message])
     assert [p.get("id") for p in found.tool_calls] == ["c1"]
+
+
+def test_a_call_that_is_the_structured_answer_is_not_waited_for() -> None:
+    call: Json = {"type": "tool_call", "id": "c1", "name": "final_result",
+                  "arguments": {"city": "Ulm", "degrees": 3}}  # fmt: skip
+    ask: Json = {"role": "user", "parts": [{"type": "text", "content": "how warm?"}]}
+    run = span(
+        1, None, scope="pydantic-ai",
+        attributes={
+            "gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a",
+            "final_result": '{"city": "Ulm", "degrees": 3}',
+            "pydantic_ai.all_messages": text_of([
+                ask, {"role": "assistant", "parts": [call]},
+                {"role": "user", "parts": [
+                    {"type": "tool_call_response", "id": "c1", "response": "Done."}]},
+            ]),
+        },
+    )  # fmt: skip
+    model = span(
+        2, 1, scope="pydantic-ai",
+        attributes={
+            "gen_ai.operation.name": "chat", "gen_ai.input.messages": text_of([ask]),
+            "gen_ai.output.messages": text_of([{"role": "assistant", "parts": [call]}]),
+        },
+    )  # fmt: skip
+    found = assembled(run, model)
+    assert (found.status, found.steps[1].status) == (Status.OK, Status.OK)
+    assert found.output[0].text == '{"city": "Ulm", "degrees": 3}'
+
+
+def test_a_call_the_run_did_not_answer_is_still_waited_for() -> None:
+    call: Json = {"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": "A"}}
+    said: Json = [{"role": "assistant", "parts": [call]}]
+    run = span(
+        1, None,
+        attributes={"gen_ai.operation.name": "invoke_agent",
+                    "gen_ai.output.messages": text_of(
+                        [{"role": "assistant", "parts": [{"type": "text", "content": "Wait."}]}])},
+    )  # fmt: skip
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat", "gen_ai.output.messages": text_of(said),
+    }  # fmt: skip
+    found = assembled(run, span(2, 1, attributes=attributes))
+    assert (found.status, found.steps[1].status) == (Status.INTERRUPTED, Status.INTERRUPTED)
