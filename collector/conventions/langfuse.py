@@ -1,5 +1,6 @@
 """The Langfuse SDKs."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from collector.convention import Convention
@@ -20,6 +21,13 @@ _CACHED = (
     "input_cache_read_tokens",
 )  # fmt: skip
 _CACHE_WRITE = ("input_cache_creation", "input_cache_write", "cache_creation_input_tokens")
+_ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_DETAILS = (
+    ("cache_read", "prompt_tokens_details", "cached_tokens"),
+    ("cache_read", "input_tokens_details", "cached_tokens"),
+    ("reasoning", "completion_tokens_details", "reasoning_tokens"),
+    ("reasoning", "output_tokens_details", "reasoning_tokens"),
+)
 _REASONING = ("output_reasoning", "output_reasoning_tokens")
 
 
@@ -94,10 +102,25 @@ def _read_usage(draft: Draft) -> None:
     for field, old in (("input", "prompt_tokens"), ("output", "completion_tokens")):
         parts = [n for k, n in counts.items() if k.startswith(field)]
         draft.count(field, sum(parts) if parts else counts.get(old))
+    _count_apart(draft, counts)
     for field, names in (
         ("cache_read", _CACHED), ("cache_write", _CACHE_WRITE), ("reasoning", _REASONING),
     ):  # fmt: skip
         draft.count(field, *(counts.get(name) for name in names))
+    for field, name, detail in _DETAILS:
+        inner = usage.get(name)
+        draft.count(field, inner.get(detail) if isinstance(inner, dict) else None)
+
+
+def _count_apart(draft: Draft, counts: Mapping[str, int]) -> None:
+    """Anthropic's names count the cache beside the input, unless a total says it is within."""
+    apart = sum(counts.get(name, 0) for name in _ANTHROPIC)
+    known = draft.tokens.get("input"), draft.tokens.get("output", 0)
+    if not apart or known[0] is None:
+        return
+    total = counts.get("total", counts.get("total_tokens"))
+    if total is None or total >= known[0] + known[1] + apart:
+        draft.tokens["input"] = known[0] + apart
 
 
 def _moment(text: str | None) -> int | None:

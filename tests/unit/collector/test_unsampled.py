@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import pytest
+
 from collector.convention import Reader
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
-from waypost.records import Json, RawSpan, Status, Trajectory
+from waypost.records import Json, RawSpan, Status, Tokens, Trajectory
 
 
 def span(
@@ -93,3 +95,26 @@ def test_a_call_the_run_did_not_answer_is_still_waited_for() -> None:
     }  # fmt: skip
     found = assembled(run, span(2, 1, attributes=attributes))
     assert (found.status, found.steps[1].status) == (Status.INTERRUPTED, Status.INTERRUPTED)
+
+
+@pytest.mark.parametrize(
+    ("usage", "wanted"),
+    [
+        ({"prompt_tokens": 120, "completion_tokens": 12, "total_tokens": 132,
+          "prompt_tokens_details": {"cached_tokens": 64},
+          "completion_tokens_details": {"reasoning_tokens": 3}}, (120, 12, 64, None, 3)),
+        ({"input_tokens": 120, "output_tokens": 52, "total_tokens": 172,
+          "input_tokens_details": {"cached_tokens": 64},
+          "output_tokens_details": {"reasoning_tokens": 30}}, (120, 52, 64, None, 30)),
+        ({"input": 100, "output": 10, "cache_read_input_tokens": 40,
+          "cache_creation_input_tokens": 5}, (145, 10, 40, 5, None)),
+        ({"input": 100, "output": 10, "cache_read_input_tokens": 40, "total": 110},
+         (100, 10, 40, None, None)),
+    ],
+)  # fmt: skip
+def test_langfuse_usage_in_the_words_of_the_providers(usage: Json, wanted: tuple[int, ...]) -> None:
+    attributes: dict[str, Json] = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.usage_details": text_of(usage),
+    }
+    assert Reader().read(span(1, None, attributes=attributes)).step.tokens == Tokens(*wanted)
