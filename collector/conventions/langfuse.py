@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from collector.convention import Convention
-from collector.reading.arguments import read_tool
+from collector.reading.arguments import only_argument, read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.kinds import set_kind
@@ -50,10 +50,10 @@ def _read(draft: Draft) -> None:
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
         read_tool(draft, _META + "tool_call_id", _INPUT, _OUTPUT)
     elif kind is Kind.RETRIEVAL:
-        draft.payload("query", _INPUT, query_of)
+        draft.payload("query", _INPUT, lambda value: query_of(only_argument(value)))
         draft.payload("documents", _OUTPUT, documents_of)
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
-        draft.payload("input", _INPUT, messages_of)
+        draft.payload("input", _INPUT, lambda value: messages_of(only_argument(value)))
         draft.payload("output", _OUTPUT, last_message)
     draft.put("agent", draft.text(_META + "lc_agent_name") if kind is Kind.AGENT else None)
     draft.shorten(_INPUT, _OUTPUT)

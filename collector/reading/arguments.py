@@ -50,6 +50,17 @@ def _called(value: Mapping[str, Json]) -> Json:
     return {"args": args} if args else {}
 
 
+def only_argument(value: Json) -> Json:
+    """What a Python call was given when it was given one thing, else the value itself."""
+    value = parsed(value)
+    if not isinstance(value, dict) or not {"args", "kwargs"} <= value.keys() <= _CALL:
+        return value
+    args, kwargs = value["args"], value["kwargs"]
+    given = [*args] if isinstance(args, list) else []
+    given += kwargs.values() if isinstance(kwargs, dict) else ()
+    return given[0] if len(given) == 1 else value
+
+
 def read_result(draft: Draft, name: str) -> None:
     """Fill the result from one attribute, and what its envelopes say of failure and call id."""
     draft.payload("result", name, lambda value: set_result(draft, value))

@@ -100,8 +100,10 @@ def is_message(value: Json) -> bool:
     """Whether an object is one message rather than a part of one or a holder of several."""
     if not isinstance(value, dict):
         return False
-    if isinstance(value.get("role"), str) or isinstance(value.get("kwargs"), dict):
+    if isinstance(value.get("role"), str):
         return True
+    if isinstance(value.get("kwargs"), dict):
+        return "args" not in value  # with them it is a Python call, not LangChain's envelope
     kind = value.get("type")
     if not isinstance(kind, str):
         return False

@@ -99,14 +99,21 @@ def match(ordered: Sequence[Node]) -> None:
 
 def _fill_arguments(node: Node, call: Call | None) -> None:
     own = node.get("arguments")
-    if isinstance(own, dict) and (own or call is None or not call.arguments):
-        return  # an empty object may also be a client's word for what it does not tell
+    told = call is not None and bool(call.arguments)
+    # An empty object may also be a client's word for what it does not tell.
+    if isinstance(own, dict) and not (_are_nameless(own) or (told and not own)):
+        return
     if call is not None and isinstance(call.arguments, dict):
         node.changes["arguments"] = dict(call.arguments)
         node.changes["arguments_from"] = "model_message"
-    elif own is not None:
+    elif own is not None and not isinstance(own, dict):
         node.changes["arguments"] = {"input": own}
         node.changes["notes"] = (*node.get("notes"), "arguments_wrapped=1")
+
+
+def _are_nameless(arguments: Mapping[str, Json]) -> bool:
+    """A Python call's positional arguments, whose names only the model's message tells."""
+    return arguments.keys() == {"args"} and isinstance(arguments["args"], list)
 
 
 def fill_results(ordered: Sequence[Node]) -> None:

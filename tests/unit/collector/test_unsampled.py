@@ -118,3 +118,31 @@ def test_langfuse_usage_in_the_words_of_the_providers(usage: Json, wanted: tuple
         "langfuse.observation.usage_details": text_of(usage),
     }
     assert Reader().read(span(1, None, attributes=attributes)).step.tokens == Tokens(*wanted)
+
+
+def test_what_a_decorated_function_was_given_is_read_out_of_its_call() -> None:
+    given = text_of({"args": ["Where is A-1?"], "kwargs": {}})
+    attributes: dict[str, Json] = {
+        "langfuse.observation.type": "agent", "langfuse.observation.input": given,
+    }  # fmt: skip
+    assert Reader().read(span(1, None, attributes=attributes)).step.input[0].text == "Where is A-1?"
+    attributes["langfuse.observation.type"] = "retriever"
+    assert Reader().read(span(1, None, attributes=attributes)).step.query == "Where is A-1?"
+    attributes["langfuse.observation.type"] = "agent"
+    attributes["langfuse.observation.input"] = text_of({"args": [], "kwargs": {}})
+    assert Reader().read(span(1, None, attributes=attributes)).step.input == ()
+
+
+def test_positional_arguments_get_their_names_from_the_models_message() -> None:
+    call: Json = {"id": "c1", "type": "function",
+                  "function": {"name": "look", "arguments": '{"order": "A"}'}}  # fmt: skip
+    model: dict[str, Json] = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.output": text_of({"role": "assistant", "tool_calls": [call]}),
+    }
+    tool: dict[str, Json] = {
+        "langfuse.observation.type": "tool",
+        "langfuse.observation.input": text_of({"args": ["A"], "kwargs": {}}),
+    }
+    steps = assembled(span(1, None, attributes=model), span(2, None, "look", attributes=tool)).steps
+    assert (steps[1].arguments, steps[1].arguments_from) == ({"order": "A"}, "model_message")
