@@ -7,7 +7,7 @@ from collector.convention import Convention
 from collector.reading.arguments import only_argument, read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
-from collector.reading.kinds import set_kind
+from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import messages_of, split_definitions
 from collector.reading.model import cost, definitions_of, finish, params_of
 from collector.reading.values import as_text, as_tokens, parsed
@@ -41,6 +41,7 @@ def _helps(span: RawSpan) -> bool:
 
 def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text(_TYPE))
+    mark_run(draft, draft.text(_META + "lc_agent_name"))
 
 
 def _read(draft: Draft) -> None:

@@ -4,7 +4,7 @@ from collector.convention import Convention
 from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
-from collector.reading.kinds import set_kind
+from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import finish
 from waypost.records import Json, Kind, Message, RawSpan, Status
@@ -21,6 +21,7 @@ def _matches(span: RawSpan) -> bool:
 
 def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text(_KIND))
+    mark_run(draft, draft.text(_META + "lc_agent_name"))
 
 
 def _read(draft: Draft) -> None:

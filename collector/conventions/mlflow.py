@@ -4,10 +4,11 @@ from collector.convention import Convention
 from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
-from collector.reading.kinds import kind_of_word, set_kind
+from collector.reading.kinds import kind_of_word, mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import cost, definitions_of, finish, params_of
 from collector.reading.values import as_text
+from waypost.assembly.cohort import metadata_of
 from waypost.records import Json, Kind, Message, RawSpan
 
 _TYPE = "mlflow.spanType"
@@ -21,6 +22,8 @@ def _matches(span: RawSpan) -> bool:
 def _mark(draft: Draft) -> None:
     word = draft.text(_TYPE)
     set_kind(draft, word, unknown=Kind.SCOPE if kind_of_word(word) else Kind.OTHER)
+    if draft.kind is Kind.SCOPE:
+        mark_run(draft, as_text(metadata_of(draft.attributes).get("lc_agent_name")))
 
 
 def _read(draft: Draft) -> None:

@@ -51,6 +51,16 @@ def set_kind(draft: Draft, word: str | None, *, unknown: Kind = Kind.SCOPE) -> N
     draft.put("operation", word)
 
 
+def mark_run(draft: Draft, named: str | None) -> None:
+    """LangChain's agents name themselves to every span of their run; the run's own bears the name.
+
+    Otherwise it would be a chain like any node, and a nested agent's calls its caller's.
+    """
+    if draft.kind is Kind.SCOPE and named is not None and named == draft.span.name:
+        draft.kind = Kind.AGENT
+        draft.put("agent", named)
+
+
 def _corrected(draft: Draft, kind: Kind) -> Kind:
     if kind is Kind.AGENT and draft.text("tool.name", "gen_ai.tool.name"):
         kind = Kind.TOOL

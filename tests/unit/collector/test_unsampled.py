@@ -8,7 +8,7 @@ import pytest
 from collector.convention import Reader
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
-from waypost.records import Json, RawSpan, Status, Tokens, Trajectory
+from waypost.records import Json, Kind, RawSpan, Status, Tokens, Trajectory
 
 
 def span(
@@ -146,3 +146,15 @@ def test_positional_arguments_get_their_names_from_the_models_message() -> None:
     }
     steps = assembled(span(1, None, attributes=model), span(2, None, "look", attributes=tool)).steps
     assert (steps[1].arguments, steps[1].arguments_from) == ({"order": "A"}, "model_message")
+
+
+@pytest.mark.parametrize(
+    ("marker", "metadata"),
+    [("langfuse.observation.type", "langfuse.observation.metadata."),
+     ("langsmith.span.kind", "langsmith.metadata.")],
+)  # fmt: skip
+def test_the_span_that_bears_its_agents_name_is_the_agents_run(marker: str, metadata: str) -> None:
+    inside: dict[str, Json] = {marker: "chain", metadata + "lc_agent_name": "billing"}
+    run = Reader().read(span(1, None, "billing", attributes=inside)).step
+    node = Reader().read(span(2, 1, "tools", attributes=inside)).step
+    assert (run.kind, run.agent, node.kind) == (Kind.AGENT, "billing", Kind.SCOPE)
