@@ -11,7 +11,7 @@ from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import messages_of, split_definitions
 from collector.reading.model import cost, definitions_of, finish, params_of
 from collector.reading.values import as_text, as_tokens, parsed
-from waypost.records import Json, Kind, Message, RawSpan
+from waypost.records import Guard, Json, Kind, Message, RawSpan
 
 _TYPE = "langfuse.observation.type"
 _INPUT, _OUTPUT = "langfuse.observation.input", "langfuse.observation.output"
@@ -56,7 +56,10 @@ def _read(draft: Draft) -> None:
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
         draft.payload("input", _INPUT, lambda value: messages_of(only_argument(value)))
         draft.payload("output", _OUTPUT, last_message)
-    draft.put("agent", draft.text(_META + "lc_agent_name") if kind is Kind.AGENT else None)
+    elif kind is Kind.GUARDRAIL:
+        draft.put("guard", Guard(draft.span.name))
+    if kind is Kind.AGENT:
+        draft.put("agent", draft.text(_META + "lc_agent_name") or draft.span.name)
     draft.shorten(_INPUT, _OUTPUT)
 
 

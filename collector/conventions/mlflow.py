@@ -9,7 +9,7 @@ from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import cost, definitions_of, finish, params_of
 from collector.reading.values import as_text
 from waypost.assembly.cohort import metadata_of
-from waypost.records import Json, Kind, Message, RawSpan
+from waypost.records import Guard, Json, Kind, Message, RawSpan
 
 _TYPE = "mlflow.spanType"
 _IN, _OUT = "mlflow.spanInputs", "mlflow.spanOutputs"
@@ -38,6 +38,8 @@ def _read(draft: Draft) -> None:
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
         draft.payload("input", _IN, lambda value: messages_of(value) or None)
         draft.payload("output", _OUT, lambda v: messages_of(v, "assistant")[-1:] or None)
+    elif kind is Kind.GUARDRAIL:
+        draft.put("guard", Guard(draft.span.name))
     if kind is Kind.AGENT:
         draft.put("agent", draft.span.name)
     draft.shorten(_IN, _OUT)

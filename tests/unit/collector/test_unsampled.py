@@ -8,7 +8,7 @@ import pytest
 from collector.convention import Reader
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
-from waypost.records import Json, Kind, RawSpan, Status, Tokens, Trajectory
+from waypost.records import Guard, Json, Kind, RawSpan, Status, Tokens, Trajectory
 
 
 def span(
@@ -158,3 +158,11 @@ def test_the_span_that_bears_its_agents_name_is_the_agents_run(marker: str, meta
     run = Reader().read(span(1, None, "billing", attributes=inside)).step
     node = Reader().read(span(2, 1, "tools", attributes=inside)).step
     assert (run.kind, run.agent, node.kind) == (Kind.AGENT, "billing", Kind.SCOPE)
+
+
+@pytest.mark.parametrize("marker", ["langfuse.observation.type", "mlflow.spanType"])
+def test_observations_that_only_have_a_kind_are_called_by_their_spans(marker: str) -> None:
+    guard = Reader().read(span(1, None, "moderate", attributes={marker: "guardrail"})).step
+    agent = Reader().read(span(1, None, "supporter", attributes={marker: "agent"})).step
+    assert guard.guard == Guard("moderate")
+    assert agent.agent == "supporter"
