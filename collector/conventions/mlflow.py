@@ -46,12 +46,13 @@ def _read(draft: Draft) -> None:
 
 
 def _read_model(draft: Draft) -> None:
-    draft.put("model_requested", draft.text("mlflow.llm.model"))
+    asked = draft.object(_IN)
+    draft.put("model_requested", as_text(asked.get("model")) or draft.text("mlflow.llm.model"))
     draft.put("provider", draft.text("mlflow.llm.provider"))
-    draft.put("params", params_of(draft.object("invocation_params")))
+    draft.put("params", params_of({**asked, **draft.object("invocation_params")}))
     draft.payload("tools", "mlflow.chat.tools", definitions_of)
     if not draft.has("tools"):
-        draft.put("tools", definitions_of(draft.object(_IN).get("tools")))
+        draft.put("tools", definitions_of(asked.get("tools")))
     draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
     draft.put("response_id", as_text(draft.object(_OUT).get("id")))
     draft.put("model", as_text(draft.object(_OUT).get("model")))

@@ -166,3 +166,12 @@ def test_observations_that_only_have_a_kind_are_called_by_their_spans(marker: st
     agent = Reader().read(span(1, None, "supporter", attributes={marker: "agent"})).step
     assert guard.guard == Guard("moderate")
     assert agent.agent == "supporter"
+
+
+def test_mlflow_says_what_was_asked_for_in_the_request() -> None:
+    attributes: dict[str, Json] = {
+        "mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"gpt-4o-mini-2024-07-18"',
+        "mlflow.spanInputs": text_of({"model": "gpt-4o-mini", "temperature": 0.3, "messages": []}),
+    }  # fmt: skip
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert (step.model_requested, step.params) == ("gpt-4o-mini", {"temperature": 0.3})
