@@ -5,8 +5,9 @@ from collector.reading import genai
 from collector.reading.arguments import read_arguments, read_result
 from collector.reading.draft import Draft
 from collector.reading.kinds import kind_of_word, set_kind
-from collector.reading.messages import messages_of
+from collector.reading.messages import answers_of, messages_of
 from collector.reading.values import as_dict, as_text
+from waypost import names
 from waypost.records import Json, Kind, Message, RawSpan
 
 _PREFIX = "gcp.vertex.agent."
@@ -34,6 +35,7 @@ def _read(draft: Draft) -> None:
         read_arguments(draft, _PREFIX + "tool_call_args")
         read_result(draft, _PREFIX + "tool_response")
     elif draft.kind is Kind.LLM:
+        draft.messages("output", names.OUTPUT, answers_of)
         genai.read(draft)
         draft.payload("input", _REQUEST, _asked)
         draft.payload("output", _RESPONSE, _answered)

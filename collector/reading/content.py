@@ -5,7 +5,7 @@ from typing import Final
 
 from collector.reading.arguments import arguments_of, set_result
 from collector.reading.draft import Draft
-from collector.reading.messages import message_of, messages_of
+from collector.reading.messages import answers_of, message_of, messages_of
 from collector.reading.model import definitions_of, instructions_of
 from collector.reading.parts import parts_of
 from collector.reading.values import parsed
@@ -73,10 +73,10 @@ def _read_definitions(draft: Draft, attributes: Mapping[str, Json]) -> None:
 
 def _messages(name: str, body: Mapping[str, Json]) -> Found:
     if name == DETAILS:
-        for side in ("input", "output"):
-            role = "user" if side == "input" else "assistant"
-            for message in messages_of(body.get(f"gen_ai.{side}.messages"), role):
-                yield side, message
+        for message in messages_of(body.get("gen_ai.input.messages")):
+            yield "input", message
+        for message in answers_of(body.get("gen_ai.output.messages")):
+            yield "output", message
     elif name in _OUTPUTS:
         yield "output", _choice(body)
     elif name in _ROLES:

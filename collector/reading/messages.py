@@ -46,6 +46,18 @@ def messages_of(value: Json, role: str = "user") -> tuple[Message, ...]:
     return tuple(_found(value, role, 0))
 
 
+def answers_of(value: Json) -> tuple[Message, ...]:
+    """A model's output, without the pieces of a stream that its last message holds together."""
+    value = parsed(value)
+    if isinstance(value, list) and len(value) > 1:
+        value = [m for m in value if not _is_piece(m)] or value
+    return messages_of(value, "assistant")
+
+
+def _is_piece(value: Json) -> bool:
+    return isinstance(value, dict) and value.get("finish_reason") == ""
+
+
 def _is_plain(value: Json) -> bool:
     """Whether a message has the GenAI shape already, so that nothing in it needs to be changed."""
     if not isinstance(value, dict) or not value.keys() <= _PLAIN_NAMES:

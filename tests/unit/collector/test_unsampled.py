@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from collector.convention import Reader
+from collector.convention import Reader, read_log
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
-from waypost.records import Guard, Json, Kind, RawSpan, Status, Tokens, Trajectory
+from waypost.records import Guard, Json, Kind, LogRecord, RawSpan, Status, Tokens, Trajectory
 
 
 def span(
@@ -175,3 +175,26 @@ def test_mlflow_says_what_was_asked_for_in_the_request() -> None:
     }  # fmt: skip
     step = Reader().read(span(1, None, attributes=attributes)).step
     assert (step.model_requested, step.params) == ("gpt-4o-mini", {"temperature": 0.3})
+
+
+def test_a_streams_pieces_are_not_told_beside_the_whole() -> None:
+    def say(reason: str, *parts: Json) -> Json:
+        return {"role": "assistant", "finish_reason": reason, "parts": list(parts)}
+
+    call: dict[str, Json] = {"type": "tool_call", "id": "c1", "name": "f"}
+    look: Json = {"type": "text", "content": "look"}
+    output = text_of([
+        say("", look), say("", {**call, "arguments": None}),
+        say("stop", look, {**call, "arguments": {"city": "Ulm"}}),
+    ])  # fmt: skip
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "generate_content", "gen_ai.output.messages": output,
+    }  # fmt: skip
+    step = Reader().read(span(1, None, scope="gcp.vertex.agent", attributes=attributes)).step
+    record = LogRecord(
+        "gen_ai.client.inference.operation.details", "1" * 32, "2" * 16, 5,
+        attributes={"gen_ai.output.messages": output},
+    )  # fmt: skip
+    for found in (step.output, [c.message for c in read_log(record).contents]):
+        (message,) = found
+        assert (message.text, message.tool_calls[0]["arguments"]) == ("look", {"city": "Ulm"})
