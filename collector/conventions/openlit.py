@@ -25,10 +25,19 @@ def _mark(draft: Draft) -> None:
 
 def _read(draft: Draft) -> None:
     genai.read(draft)
+    if draft.kind is Kind.LLM and draft.fields.get("provider") == "anthropic":
+        _count_cache_within(draft)
     if draft.kind is Kind.AGENT:
         draft.payload("input", _IN, _asked)
         draft.payload("output", _OUT, _answered)
     draft.shorten(_IN, _OUT)
+
+
+def _count_cache_within(draft: Draft) -> None:
+    """Anthropic's own count of the input, which leaves out the cache, is passed on as it is."""
+    tokens = draft.tokens
+    if "input" in tokens:
+        tokens["input"] += tokens.get("cache_read", 0) + tokens.get("cache_write", 0)
 
 
 def _asked(value: Json) -> tuple[Message, ...] | None:

@@ -198,3 +198,18 @@ def test_a_streams_pieces_are_not_told_beside_the_whole() -> None:
     for found in (step.output, [c.message for c in read_log(record).contents]):
         (message,) = found
         assert (message.text, message.tool_calls[0]["arguments"]) == ("look", {"city": "Ulm"})
+
+
+@pytest.mark.parametrize(("provider", "wanted"), [("anthropic", 1000), ("openai", 300)])
+def test_openlit_passes_on_an_input_without_its_cache_for_anthropic_only(
+    provider: str, wanted: int
+) -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat", "gen_ai.sdk.version": "1",
+        "gen_ai.provider.name": provider,
+        "gen_ai.usage.input_tokens": 300, "gen_ai.usage.output_tokens": 50,
+        "gen_ai.usage.cache_read.input_tokens": 600,
+        "gen_ai.usage.cache_creation.input_tokens": 100,
+    }  # fmt: skip
+    tokens = Reader().read(span(1, None, attributes=attributes)).step.tokens
+    assert (tokens.input, tokens.cache_read, tokens.cache_write) == (wanted, 600, 100)
