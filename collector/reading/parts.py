@@ -202,6 +202,8 @@ def _response(block: Mapping[str, Json]) -> Part:
 
 def _reasoning(block: Mapping[str, Json]) -> Part:
     content = _first(block, "content", "thinking", "reasoning", "text", "summary")
+    if isinstance(content, dict):
+        return _bedrock_reasoning(content, block)
     summary = parsed(content)
     if isinstance(summary, list) and all(isinstance(b, dict) for b in summary):
         texts = [_text(b)["content"] for b in summary if isinstance(b, dict)]
@@ -246,9 +248,17 @@ def _file(block: Mapping[str, Json]) -> Part:
     inner = block.get("file")
     found = inner if isinstance(inner, dict) else block
     file_id = _first(found, "file_id", "id")
+    if file_id is None and isinstance(found.get("mediaType"), str):
+        return _vercel_file(found)
     if file_id is None:
         return {k: v for k, v in block.items() if v is not None}
     return {"type": "file", "modality": str(found.get("modality") or "file"), "file_id": file_id}
+
+
+def _vercel_file(block: Mapping[str, Json]) -> Part:
+    mime, data = str(block["mediaType"]), block.get("data")
+    held = isinstance(data, str) and "://" not in data
+    return media_part(mime, block.get("url", data), data if held else None, mime)
 
 
 def _inline(inner: Json, _block: Mapping[str, Json]) -> Part:
@@ -297,7 +307,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Mapping[str, Json]], Part]]] = {
     "function_call": _call,
     "tool_call_response": _response, "tool_result": _response, "tool-result": _response,
     "function_call_output": _response,
-    "reasoning": _reasoning, "thinking": _reasoning,
+    "reasoning": _reasoning, "thinking": _reasoning, "reasoningContent": _reasoning,
     "image_url": _image, "image": _image, "input_image": _image, "input_audio": _image,
     "file": _file, "input_file": _file, "uri": _uri,
 }  # fmt: skip

@@ -213,3 +213,17 @@ def test_openlit_passes_on_an_input_without_its_cache_for_anthropic_only(
     }  # fmt: skip
     tokens = Reader().read(span(1, None, attributes=attributes)).step.tokens
     assert (tokens.input, tokens.cache_read, tokens.cache_write) == (wanted, 600, 100)
+
+
+def test_strands_thoughts_and_vercels_files_get_the_shape_of_their_parts() -> None:
+    thought: Json = {"type": "reasoningContent",
+                     "content": {"reasoningText": {"text": "hm", "signature": "s"}}}  # fmt: skip
+    picture: Json = {"type": "file", "mediaType": "image/png", "data": "iVBO"}
+    linked: Json = {"type": "file", "mediaType": "image/png", "data": "https://x.test/a.png"}
+    (message,) = messages_of([{"role": "user", "parts": [thought, picture, linked]}])
+    assert message.parts == (
+        {"type": "reasoning", "content": "hm"},
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "iVBO"},
+        {"type": "uri", "modality": "image", "mime_type": "image/png",
+         "uri": "https://x.test/a.png"},
+    )  # fmt: skip
