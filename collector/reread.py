@@ -59,6 +59,7 @@ def reread(step: Step, reader: Reader, cohorts: Cohorts | None = None) -> Step:
             value = {**value, **left}
         kept = name in _ONCE and known not in (default, Status.OK)
         kept = kept or (name == "error" and step.status is not Status.OK)
+        kept = kept or (name == "name" and known == step.model and again.model is None)
         if value != known and not kept and (name in _WHOLE or value != default):
             changes[name] = value
     if any(getattr(step, name) and changes.pop(name, None) for name in _MESSAGES):

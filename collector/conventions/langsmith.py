@@ -6,7 +6,8 @@ from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
-from collector.reading.model import finish
+from collector.reading.model import definitions_of, finish, instructions_of, params_of
+from collector.reading.values import as_dict, as_text
 from waypost.records import Json, Kind, Message, RawSpan, Status
 
 _KIND = "langsmith.span.kind"
@@ -44,6 +45,13 @@ def _read(draft: Draft) -> None:
 
 def _read_model(draft: Draft) -> None:
     usage = draft.object(_META + "usage_metadata")
+    asked, answered = draft.object(_IN), draft.object(_OUT)
+    said = as_dict(answered.get("llm_output"))
+    draft.put("model", draft.text("gen_ai.response.model") or as_text(said.get("model_name")))
+    draft.put("response_id", draft.text("gen_ai.response.id") or as_text(said.get("id")))
+    draft.put("tools", definitions_of(asked.get("tools")))
+    draft.put("system", instructions_of(asked.get("instructions")))
+    draft.put("params", params_of(asked))
     draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
     draft.payload("input", _IN, lambda value: messages_of(value) or None)
     draft.payload("output", _OUT, _answers)

@@ -227,3 +227,20 @@ def test_strands_thoughts_and_vercels_files_get_the_shape_of_their_parts() -> No
         {"type": "uri", "modality": "image", "mime_type": "image/png",
          "uri": "https://x.test/a.png"},
     )  # fmt: skip
+
+
+def test_langsmith_says_in_its_output_which_model_answered_and_why_it_stopped() -> None:
+    said: Json = {"generations": [[{"generation_info": {"finish_reason": "tool_calls"},
+                                    "message": {"kwargs": {"content": "a"}}}]],
+                  "llm_output": {"model_name": "gpt-4o-mini-2024-07-18", "id": "r1"}}  # fmt: skip
+    asked: Json = {"messages": [], "tools": [{"type": "function"}], "temperature": 0.3,
+                   "instructions": "be kind"}  # fmt: skip
+    attributes: dict[str, Json] = {
+        "langsmith.span.kind": "llm", "gen_ai.prompt": text_of(asked),
+        "gen_ai.completion": text_of(said),
+    }  # fmt: skip
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert (step.model, step.response_id) == ("gpt-4o-mini-2024-07-18", "r1")
+    assert (step.finish_reason, step.params) == ("tool_call", {"temperature": 0.3})
+    assert step.tools == ({"type": "function"},)
+    assert step.system == ({"type": "text", "content": "be kind"},)
