@@ -24,6 +24,7 @@ _ROLES: Final[Mapping[str, str]] = {
     "function": "tool", "toolmessagechunk": "tool",
 }  # fmt: skip
 _MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function"} | {"system", "tool", "chat", "user"}
+_SPEAKERS: Final = ("user", "human", "assistant", "ai", "system")
 _ITEM_TYPES: Final = frozenset({"message", "function_call", "function_call_output", "reasoning"})
 _CALL_TYPES: Final = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
 _HOLDERS: Final = (
@@ -89,11 +90,19 @@ def _of_text(value: str, role: str) -> Iterator[Message]:
 def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:
     if not value:
         return
-    if _holds_messages(value[0]):
+    if _is_pair(value) and depth:
+        yield message_of({"role": value[0], "content": value[1]})
+    elif _holds_messages(value[0]):
         for item in value:
             yield from _found(item, role, depth + 1)
     else:
         yield Message(role, tuple(parts_of(value)))
+
+
+def _is_pair(value: list[Json]) -> bool:
+    """LangChain's short way to write a message: who speaks, and what."""
+    who = value[0]
+    return len(value) == 2 and isinstance(who, str) and who in _SPEAKERS and value[1] is not None
 
 
 def _holds_messages(first: Json) -> bool:

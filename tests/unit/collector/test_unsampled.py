@@ -244,3 +244,9 @@ def test_langsmith_says_in_its_output_which_model_answered_and_why_it_stopped() 
     assert (step.finish_reason, step.params) == ("tool_call", {"temperature": 0.3})
     assert step.tools == ({"type": "function"},)
     assert step.system == ({"type": "text", "content": "be kind"},)
+
+
+def test_who_speaks_and_what_make_a_message_of_langchain() -> None:
+    found = messages_of({"messages": [["system", "be kind"], ["user", "go"]]})
+    assert [(m.role, m.text) for m in found] == [("system", "be kind"), ("user", "go")]
+    assert [m.text for m in messages_of(["user", "go"])] == ["user\ngo"]
