@@ -1,5 +1,6 @@
 """How a span ended: its status, its error, and whether it only waits for a person."""
 
+import re
 from typing import Final
 
 from collector.reading.draft import Draft
@@ -10,6 +11,7 @@ from waypost.records import Event, Fault, Status
 _INTERRUPT: Final = "GraphInterrupt"
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _FAILED: Final = frozenset({"error", "failed", "failure"})
+_CLASS: Final = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning))\(")
 _ERROR_CODE: Final = 2
 _STATUSES: Final = {s.value: s for s in Status}
 _LEVEL: Final = "langfuse.observation.level"
@@ -79,6 +81,8 @@ def _fault(draft: Draft, exception: Event | None) -> Fault:
         message, more = _split(_said(draft))
         stack = stack or more
     stack = str(attributes.get("exception.stacktrace") or "") or stack
+    if kind == "Exception" and (named := _CLASS.match(message)):
+        kind = named[1]  # LangSmith calls all of them so, and writes the real one's repr
     return Fault(kind or _kind_in(stack, message), message, stack)
 
 
@@ -100,4 +104,6 @@ def _kind_in(stack: str, message: str) -> str:
     """The class a traceback ends with, or a message such as `ValueError('…')` begins with."""
     last = stack.rstrip().rpartition("\n")[2].strip() or message
     head = last.partition(":")[0].partition("(")[0]
+    if head == last:
+        return "error"  # a word alone names no class
     return head if head.replace(".", "").replace("_", "").isalnum() and len(head) < 128 else "error"

@@ -8,7 +8,18 @@ import pytest
 from collector.convention import Reader, read_log
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
-from waypost.records import Guard, Json, Kind, LogRecord, RawSpan, Status, Tokens, Trajectory
+from waypost.records import (
+    Event,
+    Fault,
+    Guard,
+    Json,
+    Kind,
+    LogRecord,
+    RawSpan,
+    Status,
+    Tokens,
+    Trajectory,
+)
 
 
 def span(
@@ -250,3 +261,26 @@ def test_who_speaks_and_what_make_a_message_of_langchain() -> None:
     found = messages_of({"messages": [["system", "be kind"], ["user", "go"]]})
     assert [(m.role, m.text) for m in found] == [("system", "be kind"), ("user", "go")]
     assert [m.text for m in messages_of(["user", "go"])] == ["user\ngo"]
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [("ValueError('crashed')", "ValueError"), ("crashed", "Exception"), ("Oops (2)", "Exception")],
+)
+def test_an_exception_of_any_class_is_called_by_its_own(message: str, wanted: str) -> None:
+    told = {"exception.type": "Exception", "exception.message": message}
+    event = Event("exception", 5, told)
+    attributes: dict[str, Json] = {"langsmith.span.kind": "tool"}
+    error = Reader().read(span(1, None, attributes=attributes, events=(event,))).step.error
+    assert error is not None
+    assert error.type == wanted
+
+
+def test_one_word_is_the_message_and_not_the_class_of_an_error() -> None:
+    attributes: dict[str, Json] = {"langfuse.observation.type": "tool"}
+    error = (
+        Reader()
+        .read(span(1, None, attributes=attributes, status_code=2, status_message="crashed"))
+        .step.error
+    )
+    assert error == Fault("error", "crashed")
