@@ -14,6 +14,7 @@ from waypost.records import Json, Kind, Message, Status, Step
 
 TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NEAR: Final = 64
+_RAISED: Final = re.compile(r"[A-Z][\w.]*(?:Error|Exception): ")
 _ONLY_ERROR: Final = re.compile(r'\s*\{\s*"error"\s*:\s*"(?:[^"\\]|\\.)+"\s*\}\s*')
 _Part: TypeAlias = Mapping[str, Json]
 _ERROR_STARTS: Final = ("error", "tool error", "traceback (most recent call last)", "exception:")
@@ -269,7 +270,8 @@ def _derived(
 def says_error(response: Json) -> bool:
     """Whether a tool's answer, as the model saw it, tells of a failure."""
     if isinstance(response, str):
-        return response.lstrip().lower().startswith(_ERROR_STARTS) or _is_error(response)
+        text = response.lstrip()
+        return text.lower().startswith(_ERROR_STARTS) or _is_error(text)
     if isinstance(response, dict):
         told = response.get("is_error") is True or response.get("status") == "error"
         return told or (response.keys() == {"error"} and bool(response["error"]))
@@ -277,5 +279,5 @@ def says_error(response: Json) -> bool:
 
 
 def _is_error(response: str) -> bool:
-    """Whether an answer is JSON with nothing but an error, as Gemini's functions give it."""
-    return _ONLY_ERROR.fullmatch(response) is not None
+    """Whether it begins as a raised error, or is JSON with nothing but one, as Gemini gives it."""
+    return bool(_RAISED.match(response) or _ONLY_ERROR.fullmatch(response))

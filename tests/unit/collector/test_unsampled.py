@@ -8,6 +8,7 @@ import pytest
 from collector.convention import Reader, read_log
 from collector.reading.messages import messages_of
 from waypost.assembly import assemble
+from waypost.assembly.calls import says_error
 from waypost.records import (
     Event,
     Fault,
@@ -284,3 +285,12 @@ def test_one_word_is_the_message_and_not_the_class_of_an_error() -> None:
         .step.error
     )
     assert error == Fault("error", "crashed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [("AI_NoSuchToolError: no tool 'x'", True), ("KeyError: 'a'", True),
+     ("No Error: all went well", False), ("Error rates: 2 %", True), ("TypeErrors: 3", False)],
+)  # fmt: skip
+def test_an_answer_that_begins_with_an_errors_class_tells_of_it(answer: str, wanted: bool) -> None:
+    assert says_error(answer) is wanted
