@@ -7,6 +7,7 @@ from collector.convention import Convention
 from collector.reading.arguments import only_argument, read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
+from collector.reading.endings import ending_of
 from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import messages_of, split_definitions
 from collector.reading.model import cost, definitions_of, finish, params_of
@@ -55,17 +56,12 @@ def _read(draft: Draft) -> None:
         draft.payload("documents", _OUTPUT, documents_of)
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
         draft.payload("input", _INPUT, lambda value: messages_of(only_argument(value)))
-        draft.payload("output", _OUTPUT, last_message)
+        draft.payload("output", _OUTPUT, ending_of)
     elif kind is Kind.GUARDRAIL:
         draft.put("guard", Guard(draft.span.name))
     if kind is Kind.AGENT:
         draft.put("agent", draft.text(_META + "lc_agent_name") or draft.span.name)
     draft.shorten(_INPUT, _OUTPUT)
-
-
-def last_message(value: Json) -> tuple[Message, ...]:
-    """The answer at the end of a graph's state."""
-    return messages_of(value, "assistant")[-1:]
 
 
 def _read_model(draft: Draft) -> None:

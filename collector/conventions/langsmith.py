@@ -4,6 +4,7 @@ from collector.convention import Convention
 from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
+from collector.reading.endings import ending_of
 from collector.reading.kinds import mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import definitions_of, finish, instructions_of, params_of
@@ -36,7 +37,7 @@ def _read(draft: Draft) -> None:
         draft.payload("documents", _OUT, documents_of)
     elif kind is Kind.AGENT or draft.span.parent_id is None:
         draft.payload("input", _IN, lambda value: messages_of(value) or None)
-        draft.payload("output", _OUT, lambda v: messages_of(v, "assistant")[-1:] or None)
+        draft.payload("output", _OUT, lambda value: ending_of(value) or None)
     if any(event.name == "exception" for event in draft.span.events):
         draft.put("status", Status.ERROR)  # the span's own status stays OK
     draft.take(*(k for k in draft.attributes if k.startswith(_ENVIRONMENT)))

@@ -4,6 +4,7 @@ from collector.convention import Convention
 from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
+from collector.reading.endings import ending_of
 from collector.reading.kinds import kind_of_word, mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import cost, definitions_of, finish, params_of
@@ -37,7 +38,7 @@ def _read(draft: Draft) -> None:
         draft.payload("documents", _OUT, documents_of)
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
         draft.payload("input", _IN, lambda value: messages_of(value) or None)
-        draft.payload("output", _OUT, lambda v: messages_of(v, "assistant")[-1:] or None)
+        draft.payload("output", _OUT, lambda value: ending_of(value) or None)
     elif kind is Kind.GUARDRAIL:
         draft.put("guard", Guard(draft.span.name))
     if kind is Kind.AGENT:

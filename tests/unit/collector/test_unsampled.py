@@ -294,3 +294,26 @@ def test_one_word_is_the_message_and_not_the_class_of_an_error() -> None:
 )  # fmt: skip
 def test_an_answer_that_begins_with_an_errors_class_tells_of_it(answer: str, wanted: bool) -> None:
     assert says_error(answer) is wanted
+
+
+@pytest.mark.parametrize(
+    ("run", "call", "output"),
+    [
+        ({"langfuse.observation.type": "chain",
+          "langfuse.observation.output": '{"city": "Ulm"}'},
+         {"langfuse.observation.type": "generation"}, "langfuse.observation.output"),
+        ({"langsmith.span.kind": "chain", "gen_ai.completion": '{"output": {"city": "Ulm"}}'},
+         {"langsmith.span.kind": "llm"}, "gen_ai.completion"),
+        ({"mlflow.spanType": '"CHAIN"',
+          "mlflow.spanOutputs": '{"messages": [], "structured_response": {"city": "Ulm"}}'},
+         {"mlflow.spanType": '"CHAT_MODEL"'}, "mlflow.spanOutputs"),
+    ],
+)  # fmt: skip
+def test_a_chain_may_end_with_an_object(
+    run: dict[str, Json], call: dict[str, Json], output: str
+) -> None:
+    said: Json = {"role": "assistant", "content": "",
+                  "tool_calls": [{"id": "c1", "name": "Out", "args": {"city": "Ulm"}}]}  # fmt: skip
+    model = span(2, 1, attributes={**call, output: text_of(said)})
+    found = assembled(span(1, None, attributes=run), model)
+    assert (found.status, found.output[0].text) == (Status.OK, '{"city":"Ulm"}')
