@@ -8,7 +8,7 @@ from collector.reading.draft import Draft
 from collector.reading.messages import answers_of, message_of, messages_of
 from collector.reading.model import definitions_of, instructions_of
 from collector.reading.parts import parts_of
-from collector.reading.values import parsed
+from collector.reading.values import as_dict, parsed
 from waypost.records import Content, Event, Json, Kind, LogRecord, Message
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
@@ -119,7 +119,7 @@ def contents_of(record: LogRecord) -> list[Content]:
     """What a log record says of its span's messages; the order is kept in the times."""
     if record.trace_id is None or record.span_id is None:
         return []
-    body = record.body if isinstance(record.body, dict) else {}
+    body = as_dict(record.body)
     whole = {**record.attributes, **body}
     found = list(_messages(record.event_name, whole))
     if record.event_name == DETAILS:

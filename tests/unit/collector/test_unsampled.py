@@ -317,3 +317,13 @@ def test_a_chain_may_end_with_an_object(
     model = span(2, 1, attributes={**call, output: text_of(said)})
     found = assembled(span(1, None, attributes=run), model)
     assert (found.status, found.output[0].text) == (Status.OK, '{"city":"Ulm"}')
+
+
+def test_a_log_records_body_may_be_json_text() -> None:
+    call: Json = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body: Json = {"message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "x"}
+    record = LogRecord("gen_ai.choice", "1" * 32, "2" * 16, 5, body=text_of(body))
+    (content,) = read_log(record).contents
+    assert (content.direction, content.message.tool_calls[0]["id"]) == ("output", "c1")
+    record = LogRecord("gen_ai.choice", "1" * 32, "2" * 16, 5, body="not JSON")
+    assert len(read_log(record).contents) == 1
