@@ -83,6 +83,7 @@ def _fault(draft: Draft, exception: Event | None) -> Fault:
     stack = str(attributes.get("exception.stacktrace") or "") or stack
     if kind == "Exception" and (named := _CLASS.match(message)):
         kind = named[1]  # LangSmith calls all of them so, and writes the real one's repr
+    kind = kind.removeprefix("<class '").removesuffix("'>")
     return Fault(kind or _kind_in(stack, message), message, stack)
 
 

@@ -327,3 +327,11 @@ def test_a_log_records_body_may_be_json_text() -> None:
     assert (content.direction, content.message.tool_calls[0]["id"]) == ("output", "c1")
     record = LogRecord("gen_ai.choice", "1" * 32, "2" * 16, 5, body="not JSON")
     assert len(read_log(record).contents) == 1
+
+
+def test_a_class_shown_by_its_repr_is_named() -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat", "error.type": "<class 'shop.errors.Down'>",
+    }  # fmt: skip
+    error = Reader().read(span(1, None, attributes=attributes)).step.error
+    assert error == Fault("shop.errors.Down", "")
