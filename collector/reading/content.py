@@ -5,14 +5,15 @@ from typing import Final
 
 from collector.reading.arguments import arguments_of, set_result
 from collector.reading.draft import Draft
-from collector.reading.messages import answers_of, message_of, messages_of
-from collector.reading.model import definitions_of, instructions_of
+from collector.reading.messages import answers_of, finish_of, message_of, messages_of
+from collector.reading.model import definitions_of, finish, instructions_of
 from collector.reading.parts import parts_of
 from collector.reading.values import as_dict, parsed
 from waypost.records import Content, Event, Json, Kind, LogRecord, Message
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION: Final = "gen_ai.client.operation.exception"
+_ANSWERS: Final = "gen_ai.output.messages"
 CHOICE: Final = "gen_ai.choice"
 _ROLES: Final[Mapping[str, str]] = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user",
@@ -61,9 +62,9 @@ def _read_model_events(draft: Draft, events: list[Event]) -> None:
             sides[side].append(message)
     for side, messages in sides.items():
         draft.put(side, tuple(messages))
-    reasons = [e.attributes["finish_reason"] for e in events if "finish_reason" in e.attributes]
-    if reasons:
-        draft.put("finish_reason", reasons[-1])
+    for event in reversed(events):
+        told = event.attributes.get("finish_reason")
+        draft.put("finish_reason", finish(told or finish_of(event.attributes.get(_ANSWERS))))
 
 
 def _read_definitions(draft: Draft, attributes: Mapping[str, Json]) -> None:
@@ -75,7 +76,7 @@ def _messages(name: str, body: Mapping[str, Json]) -> Found:
     if name == DETAILS:
         for message in messages_of(body.get("gen_ai.input.messages")):
             yield "input", message
-        for message in answers_of(body.get("gen_ai.output.messages")):
+        for message in answers_of(body.get(_ANSWERS)):
             yield "output", message
     elif name in _OUTPUTS:
         yield "output", _choice(body)

@@ -54,6 +54,7 @@ def _read_model(draft: Draft) -> None:
     draft.put("params", request_params(draft))
     draft.put("finish_reason", finish(get(names.FINISH_REASONS)))
     draft.put("finish_reason", finish(get("anthropic.message.stop_reason")))
+    draft.put("finish_reason", finish(get("gen_ai.response.finish_reason")))
     draft.put("ttft", _first_token(draft))
     cost(draft, names.COST, "gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost")
     read_usage(draft)

@@ -335,3 +335,25 @@ def test_a_class_shown_by_its_repr_is_named() -> None:
     }  # fmt: skip
     error = Reader().read(span(1, None, attributes=attributes)).step.error
     assert error == Fault("shop.errors.Down", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("gen_ai.choice", {"finish_reason": "tool_use", "message": "a"}),
+     ("gen_ai.client.inference.operation.details",
+      {"gen_ai.output.messages": '[{"role": "assistant", "parts": [], '
+                                 '"finish_reason": "tool_use"}]'})],
+)  # fmt: skip
+def test_an_event_says_in_our_words_why_a_model_stopped(name: str, told: dict[str, Json]) -> None:
+    attributes: dict[str, Json] = {"gen_ai.operation.name": "chat"}
+    events = (Event(name, 5, told),)
+    step = Reader().read(span(1, None, attributes=attributes, events=events)).step
+    assert step.finish_reason == "tool_call"
+
+
+def test_one_finish_reason_may_stand_by_itself() -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.response.finish_reason": "FinishReason.TOOL_CALLS",
+    }
+    assert Reader().read(span(1, None, attributes=attributes)).step.finish_reason == "tool_call"
