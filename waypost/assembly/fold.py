@@ -1,9 +1,10 @@
 """Spans that tell of the same thing become one, and every span learns where it stands."""
 
+from collections.abc import Hashable
 from typing import Final
 
 from waypost.assembly.tree import Node, Tree, is_step
-from waypost.records import Json, Kind, Tokens
+from waypost.records import Json, Kind, Status, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
 _NEAR: Final = 64
@@ -27,6 +28,7 @@ def place(tree: Tree) -> None:
         _fold_into_outer(node)
     _fold_equal_answers(tree)
     _fold_beside(tree)
+    _fold_streams_ends(tree)
 
 
 def _fold_into_outer(node: Node) -> None:
@@ -131,3 +133,24 @@ def _is_same_call(inner: Node, outer: Node) -> bool:
         return False
     names = {one.model, one.model_requested} & {other.model, other.model_requested} - {None}
     return bool(names) and other.started_at <= one.started_at and one.ended_at <= other.ended_at
+
+
+def _fold_streams_ends(tree: Tree) -> None:
+    """A client may tell of a stream twice: when it begins, and in a mere moment what came of it."""
+    waiting: dict[Hashable, list[Node]] = {}
+    for node in sorted(tree.down, key=lambda n: n.step.started_at):
+        step = node.step
+        if node.kind is not Kind.LLM or node.folded is not None or not step.input:
+            continue
+        if step.status is Status.ERROR:
+            continue  # it ended there, and what follows is another try
+        key = (step.trace_id, step.parent_id, str(_scope(node)))
+        if step.ended_at > step.started_at and not node.get("output"):
+            waiting.setdefault(key, []).append(node)
+        elif step.ended_at == step.started_at and step.output:
+            begun = next((n for n in waiting.get(key, ()) if n.step.input == step.input), None)
+            if begun is not None:
+                waiting[key].remove(begun)
+                if step.model is not None:
+                    begun.changes.update(model=step.model, name=step.name)
+                fold(node, begun)

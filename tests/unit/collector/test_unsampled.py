@@ -1,6 +1,7 @@
 """What clients were seen to send that no recorded sample holds."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -357,3 +358,22 @@ def test_one_finish_reason_may_stand_by_itself() -> None:
         "gen_ai.response.finish_reason": "FinishReason.TOOL_CALLS",
     }
     assert Reader().read(span(1, None, attributes=attributes)).step.finish_reason == "tool_call"
+
+
+def test_a_stream_told_when_it_begins_and_when_it_ends_is_one_call() -> None:
+    asked: dict[str, Json] = {
+        "gen_ai.operation.name": "chat", "gen_ai.response.model": "m",
+        "gen_ai.input.messages": text_of([{"role": "user", "content": "hi"}]),
+    }  # fmt: skip
+    told: dict[str, Json] = {
+        **asked, "gen_ai.response.model": "m-2026", "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 1,
+        "gen_ai.output.messages": text_of([{"role": "assistant", "content": "ho"}]),
+    }  # fmt: skip
+    begun = span(2, 1, scope="logfire.openai", attributes=asked)
+    end = replace(span(50, 1, scope="logfire.openai", attributes=told), ended_at=50)
+    other = replace(span(60, 1, scope="other", attributes=told), ended_at=60)
+    steps = assembled(begun, end, other).steps
+    assert [(s.output[0].text, s.model) for s in steps] == [("ho", "m-2026")] * 2
+    assert (steps[0].name, steps[0].tokens) == ("m-2026", Tokens(5, 1))
+    assert len(assembled(begun, replace(end, ended_at=51)).steps) == 2
