@@ -8,6 +8,8 @@ from waypost.assembly.tree import Node, Tree, is_model, is_scope
 from waypost.records import Kind, Message, Status, Tokens
 
 STALE: Final = 15 * 60 * 1_000_000_000
+_SHAPES: Final = ("text", "reasoning", "tool_call", "tool_call_response")
+_CONTENT: Final = ("content", "arguments", "response")
 _NOTES: Final = {"truncated": "truncated", "dropped_attributes": "dropped_attributes"}
 
 
@@ -144,9 +146,18 @@ def missing_of(ordered: Sequence[Node], tree: Tree) -> set[str]:
             if what in _NOTES:
                 found.add(_NOTES[what])
     models = [n for n in ordered if is_model(n)]
-    if models and not any(n.get("input") or n.get("output") for n in models):
+    if models and not any(_holds(n.get("input")) or _holds(n.get("output")) for n in models):
         found.add("no_content")
     return found
+
+
+def _holds(messages: Sequence[Message]) -> bool:
+    """Whether there is more than the mere shape of messages, which some send without content."""
+    return any(
+        part.get("type") not in _SHAPES or any(part.get(name) for name in _CONTENT)
+        for message in messages
+        for part in message.parts
+    )
 
 
 def first_user(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -377,3 +377,16 @@ def test_a_stream_told_when_it_begins_and_when_it_ends_is_one_call() -> None:
     assert [(s.output[0].text, s.model) for s in steps] == [("ho", "m-2026")] * 2
     assert (steps[0].name, steps[0].tokens) == ("m-2026", Tokens(5, 1))
     assert len(assembled(begun, replace(end, ended_at=51)).steps) == 2
+
+
+def test_messages_without_content_are_no_content() -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": text_of([{"role": "user", "parts": [{"type": "text"}]}]),
+        "gen_ai.output.messages": text_of(
+            [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "f"}]}]
+        ),
+    }
+    assert "no_content" in assembled(span(1, None, attributes=attributes)).incomplete
+    attributes["gen_ai.input.messages"] = text_of([{"role": "user", "content": "hi"}])
+    assert "no_content" not in assembled(span(1, None, attributes=attributes)).incomplete
