@@ -19,6 +19,7 @@ _HOMES: Final = (
     "traceloop.association.properties.",
     "langsmith.metadata.",
     "ai.telemetry.metadata.",
+    "ai.settings.context.",
 )
 _Places: TypeAlias = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 

@@ -16,6 +16,7 @@ _PREFIXES: Final = (
     "traceloop.association.properties.",
     "langsmith.metadata.",
     "ai.telemetry.metadata.",
+    "ai.settings.context.",
     "logfire.baggage.",
 )
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -390,3 +390,13 @@ def test_messages_without_content_are_no_content() -> None:
     assert "no_content" in assembled(span(1, None, attributes=attributes)).incomplete
     attributes["gen_ai.input.messages"] = text_of([{"role": "user", "content": "hi"}])
     assert "no_content" not in assembled(span(1, None, attributes=attributes)).incomplete
+
+
+def test_vercels_runtime_context_says_who_and_where() -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "invoke_agent", "ai.settings.context.sessionId": "s",
+        "ai.settings.context.userId": "u", "ai.settings.context.region": "eu",
+    }  # fmt: skip
+    reading = Reader().read(span(1, None, attributes=attributes))
+    found = assemble([reading.step], cohort_keys=("region",))
+    assert (found.session, found.user, found.cohort) == ("s", "u", {"region": "eu"})
