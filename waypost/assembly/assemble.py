@@ -33,6 +33,7 @@ def assemble(
     ordered = derive(order.steps_of(tree), ended=ended)
     numbers = order.number(ordered)
     complete = inputs.complete(ordered, numbers)
+    inputs.give_tools(ordered)
     totals.abandon(ordered, ended=ended, now=now)
     match(ordered)
     name_both(ordered, tree)

@@ -34,6 +34,13 @@ def complete(ordered: Sequence[Node], numbers: Numbers) -> bool:
     return whole
 
 
+def give_tools(ordered: Sequence[Node]) -> None:
+    """A model step that names no tools had those which its agent's run says it has."""
+    for node in ordered:
+        if is_model(node) and node.get("tools") is None and node.agent is not None:
+            node.fill("tools", node.agent.get("tools"))
+
+
 def _complete(node: Node, base: Node) -> int:
     keep = node.step.input_keep or 0
     known: tuple[Message, ...] = base.get("input")

@@ -400,3 +400,16 @@ def test_vercels_runtime_context_says_who_and_where() -> None:
     reading = Reader().read(span(1, None, attributes=attributes))
     found = assemble([reading.step], cohort_keys=("region",))
     assert (found.session, found.user, found.cohort) == ("s", "u", {"region": "eu"})
+
+
+def test_a_model_has_the_tools_its_agents_run_says_it_has() -> None:
+    look: Json = {"type": "function", "name": "look"}
+    run: dict[str, Json] = {
+        "gen_ai.operation.name": "invoke_agent", "gen_ai.tool.definitions": text_of([look]),
+    }  # fmt: skip
+    call: dict[str, Json] = {"gen_ai.operation.name": "chat"}
+    none: dict[str, Json] = {**call, "gen_ai.tool.definitions": "[]"}
+    steps = assembled(
+        span(1, None, attributes=run), span(2, 1, attributes=call), span(3, 1, attributes=none)
+    ).steps
+    assert [s.tools for s in steps] == [(look,), ()]
