@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Final, TypeAlias
 
 from waypost.assembly.closing import closed_with
@@ -15,7 +16,7 @@ from waypost.records import Json, Kind, Message, Status, Step
 TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NEAR: Final = 64
 _RAISED: Final = re.compile(r"[A-Z][\w.]*(?:Error|Exception): ")
-_ONLY_ERROR: Final = re.compile(r'\s*\{\s*"error"\s*:\s*"(?:[^"\\]|\\.)+"\s*\}\s*')
+_ONLY_ERROR: Final = re.compile(r'\s*\{\s*"error"\s*:\s*"(?!")[^"\\]*(?:\\.[^"\\]*)*"\s*\}\s*')
 _Part: TypeAlias = Mapping[str, Json]
 _ERROR_STARTS: Final = ("error", "tool error", "traceback (most recent call last)", "exception:")
 
@@ -170,8 +171,8 @@ def _next_of(name: str, rest: list[tuple[Json, _Part]]) -> _Part | None:
 
 def _fresh(messages: Sequence[Message]) -> Iterator[tuple[Json, _Part]]:
     """What tools said after the last thing the model itself said, with their names, in order."""
-    said = [at for at, message in enumerate(messages) if message.role == "assistant"]
-    for message in messages[said[-1] + 1 if said else 0 :]:
+    fresh = list(takewhile(lambda message: message.role != "assistant", reversed(messages)))
+    for message in reversed(fresh):
         for part in message.tool_responses:
             yield part.get("name") or message.extra.get("name"), part
 
