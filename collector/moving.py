@@ -69,8 +69,8 @@ def text(field: str, *, gap: bool = False, unless: str = "") -> Mover:
     return move
 
 
-def messages(field: str, name: str, role: str) -> Mover:
-    """A JSON list of messages, which may begin with the one that was sent before."""
+def messages(field: str, role: str, *, grows: str = "") -> Mover:
+    """A JSON list of messages; the attribute named by `grows` begins with what it said before."""
 
     def build(value: str) -> tuple[Message, ...]:
         return messages_of(parsed(value), role)
@@ -78,8 +78,11 @@ def messages(field: str, name: str, role: str) -> Mover:
     def move(draft: Draft, value: Json) -> bool:
         if type(value) is not str or not value.startswith("["):
             return False
-        key = (draft.span.trace_id, f"{draft.span.parent_id}{name}")
-        found = draft.recall.grown(key, value, build)
+        if grows:
+            key = (draft.span.trace_id, f"{draft.span.parent_id}{grows}")
+            found = draft.recall.grown(key, value, build)
+        else:
+            found = build(value)
         draft.fields[field] = found
         return bool(found)
 
@@ -120,8 +123,8 @@ GENAI: Final[Mapping[str, Mover]] = {
     names.TOKENS_CACHE_WRITE: tokens("cache_write"),
     names.TOKENS_REASONING: tokens("reasoning"),
     names.RESPONSE_ID: text("response_id"),
-    names.INPUT: messages("input", names.INPUT, "user"),
-    names.OUTPUT: messages("output", names.OUTPUT, "assistant"),
+    names.INPUT: messages("input", "user", grows=names.INPUT),
+    names.OUTPUT: messages("output", "assistant", grows=names.OUTPUT),
     names.TOOL_CALL_ID: text("call_id", unless=NO_CALL),
     names.TOOL_ARGUMENTS: arguments,
     names.TOOL_RESULT: result,

@@ -101,7 +101,9 @@ _MOVING: Final[Mapping[str, moving.Mover]] = {
     names.BASE_STEP: moving.number("input_base"),
     names.KEEP: moving.number("input_keep", 0),
     names.TRAJECTORY_ID: _move_id,
-    **moving.GENAI,
+    **moving.GENAI,  # but for messages, of which only new ones are sent
+    names.INPUT: moving.messages("input", "user"),
+    names.OUTPUT: moving.messages("output", "assistant"),
 }
 
 CONVENTION = Convention("waypost", 10, _matches, _mark, _read, moving=_MOVING)
