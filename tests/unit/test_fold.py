@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.factories import NOW_NS, SECOND, make_step
+from tests.factories import NOW_NS, SECOND, assistant, make_step, user
 from waypost.assembly import assemble
 from waypost.records import Kind, Status, Step, Tokens
 
@@ -50,3 +50,26 @@ def test_neighbours_that_are_not_one_call_stay_two() -> None:
         seen("inner", "framework", 2, 3),
     ):
         assert len(folded(outer, other)) == 2
+
+
+def test_calls_side_by_side_that_tell_different_things_stay_two() -> None:
+    hi, no = user("hi"), user("is this harmful?")
+    ways: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"input": (hi,)}, {"input": (no,)}),
+        ({"input": (hi,), "output": (assistant("ho"),)}, {"output": (assistant("harmless"),)}),
+        ({"tokens": Tokens(10, 20)}, {"tokens": Tokens(10, 1)}),
+        ({}, {"status": Status.ERROR}),
+    ]
+    for one, other in ways:
+        outer = seen("outer", "framework", 1, 9, response_id="r1", **one)
+        assert len(folded(outer, seen("inner", "sdk", 2, 3, **other))) == 2
+    outer = seen("outer", "framework", 1, 9, input=(hi,), output=(assistant("so  it is"),))
+    inner = seen("inner", "sdk", 2, 3, input=(user("hi "),), output=(assistant("so it is"),))
+    assert len(folded(outer, inner)) == 1
+
+
+def test_a_call_that_has_its_double_takes_no_neighbour_in() -> None:
+    outer = seen("outer", "framework", 1, 9, response_id="r1")
+    double = seen("double", "sdk", 5, 8, response_id="r1")
+    tried = seen("tried", "sdk", 2, 4)
+    assert len(folded(outer, double, tried)) == 2

@@ -1,13 +1,16 @@
 """Spans that tell of the same thing become one, and every span learns where it stands."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
+from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, Tree, is_step
-from waypost.records import Json, Kind, Status, Tokens
+from waypost.records import Json, Kind, Message, Status, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
 _NEAR: Final = 64
+_LOOKED_AT: Final = 4_096
+_COMPARED: Final = 1_024
 _FILLED: Final = (
     "input", "output", "system", "tools", "provider", "model_requested", "model", "params",
     "ttft", "finish_reason", "response_id", "cost_usd", "cost_source", "prompt_name",
@@ -110,14 +113,15 @@ def _fold_beside(tree: Tree) -> None:
     for node in tree.down:
         if node.kind is Kind.LLM and node.folded is None and node.parent is not None:
             beside.setdefault(id(node.parent), []).append(node)
+    taken = {(id(n.folded), str(_scope(n))) for n in tree.down if n.folded is not None}
     for nodes in beside.values():
-        if len({_scope(node) for node in nodes}) > 1:
-            _fold_within(sorted(nodes, key=lambda n: (n.step.started_at, -n.step.ended_at)))
+        if len({str(_scope(node)) for node in nodes}) > 1:
+            nodes.sort(key=lambda n: (n.step.started_at, -n.step.ended_at))
+            _fold_within(nodes, taken)
 
 
-def _fold_within(nodes: list[Node]) -> None:
+def _fold_within(nodes: list[Node], taken: set[tuple[int, str]]) -> None:
     """Fold each span into the last to begin of those around it, which may take one of a scope."""
-    taken: set[tuple[int, Json]] = set()
     for at, inner in enumerate(nodes):
         for outer in reversed(nodes[max(0, at - _NEAR) : at]):
             key = (id(outer), str(_scope(inner)))
@@ -132,7 +136,27 @@ def _is_same_call(inner: Node, outer: Node) -> bool:
     if _scope(inner) == _scope(outer) or (one.response_id and other.response_id):
         return False
     names = {one.model, one.model_requested} & {other.model, other.model_requested} - {None}
-    return bool(names) and other.started_at <= one.started_at and one.ended_at <= other.ended_at
+    within = other.started_at <= one.started_at and one.ended_at <= other.ended_at
+    return bool(names) and within and not _differ(inner, outer)
+
+
+def _differ(inner: Node, outer: Node) -> bool:
+    """Whether two spans tell of different calls; what one does not tell speaks for nothing.
+
+    A try that failed is not the call that went well around it.
+    """
+    if inner.get("status") is Status.ERROR and outer.get("status") is not Status.ERROR:
+        return True
+    asked = [_words(first_user(n.get("input"))) for n in (inner, outer)]
+    said = [_words(n.get("output")) for n in (inner, outer)]
+    if not all(said):
+        said = [str(n.get("tokens").output or "") for n in (inner, outer)]
+    return any(all(pair) and pair[0] != pair[1] for pair in (asked, said))
+
+
+def _words(messages: Iterable[Message]) -> str:
+    """What messages say, without the spaces, which every instrumentation sets in its own way."""
+    return "".join("".join(m.text[:_LOOKED_AT].split()) for m in messages)[:_COMPARED]
 
 
 def _fold_streams_ends(tree: Tree) -> None:

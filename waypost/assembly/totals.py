@@ -161,7 +161,7 @@ def _holds(messages: Sequence[Message]) -> bool:
 
 
 def first_user(messages: Sequence[Message]) -> tuple[Message, ...]:
-    return tuple(m for m in messages if m.role == "user")[:1]
+    return next(((m,) for m in messages if m.role == "user"), ())
 
 
 def asked(ordered: Sequence[Node], tops: Sequence[Node]) -> tuple[Message, ...]:
