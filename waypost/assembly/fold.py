@@ -1,11 +1,12 @@
 """Spans that tell of the same thing become one, and every span learns where it stands."""
 
 from collections.abc import Hashable, Iterable
+from operator import eq
 from typing import Final
 
 from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, Tree, is_step
-from waypost.records import Json, Kind, Message, Status, Tokens
+from waypost.records import Json, Kind, Message, Status, Step, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
 _NEAR: Final = 64
@@ -172,9 +173,19 @@ def _fold_streams_ends(tree: Tree) -> None:
         if step.ended_at > step.started_at and not node.get("output"):
             waiting.setdefault(key, []).append(node)
         elif step.ended_at == step.started_at and step.output:
-            begun = next((n for n in waiting.get(key, ()) if n.step.input == step.input), None)
+            near = waiting.get(key, [])[-_NEAR:]
+            begun = next((n for n in near if _may_end_with(n.step, step)), None)
             if begun is not None:
                 waiting[key].remove(begun)
                 if step.model is not None:
                     begun.changes.update(model=step.model, name=step.name)
                 fold(node, begun)
+
+
+def _may_end_with(begun: Step, end: Step) -> bool:
+    """Whether a call that was over, and counted nothing, may have been the begin of this stream."""
+    if begun.ended_at > end.started_at or begun.tokens.output:
+        return False
+    # From the end: of long histories that differ, only the last message does.
+    one, other = begun.input, end.input
+    return len(one) == len(other) and all(map(eq, reversed(one), reversed(other)))

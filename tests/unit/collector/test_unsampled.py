@@ -370,13 +370,16 @@ def test_a_stream_told_when_it_begins_and_when_it_ends_is_one_call() -> None:
         "gen_ai.usage.output_tokens": 1,
         "gen_ai.output.messages": text_of([{"role": "assistant", "content": "ho"}]),
     }  # fmt: skip
-    begun = span(2, 1, scope="logfire.openai", attributes=asked)
+    begun = replace(span(2, 1, scope="logfire.openai", attributes=asked), ended_at=9)
     end = replace(span(50, 1, scope="logfire.openai", attributes=told), ended_at=50)
     other = replace(span(60, 1, scope="other", attributes=told), ended_at=60)
     steps = assembled(begun, end, other).steps
     assert [(s.output[0].text, s.model) for s in steps] == [("ho", "m-2026")] * 2
     assert (steps[0].name, steps[0].tokens) == ("m-2026", Tokens(5, 1))
     assert len(assembled(begun, replace(end, ended_at=51)).steps) == 2
+    assert len(assembled(replace(begun, ended_at=51), end).steps) == 2
+    counted = replace(begun, attributes={**asked, "gen_ai.usage.output_tokens": 7})
+    assert len(assembled(counted, end).steps) == 2
 
 
 def test_messages_without_content_are_no_content() -> None:
