@@ -1,10 +1,11 @@
 """One call seen by two instrumentations is one step, wherever their spans stand."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.factories import NOW_NS, SECOND, assistant, make_step, user
 from waypost.assembly import assemble
-from waypost.records import Kind, Status, Step, Tokens
+from waypost.records import Fault, Kind, Status, Step, Tokens
 
 ROOT = make_step("root", kind=Kind.AGENT, started_at=NOW_NS, ended_at=NOW_NS + 90 * SECOND)
 
@@ -73,3 +74,12 @@ def test_a_call_that_has_its_double_takes_no_neighbour_in() -> None:
     double = seen("double", "sdk", 5, 8, response_id="r1")
     tried = seen("tried", "sdk", 2, 4)
     assert len(folded(outer, double, tried)) == 2
+
+
+def test_a_call_that_went_well_at_last_has_no_error_of_an_earlier_try() -> None:
+    outer = seen("outer", "framework", 1, 9)
+    tried = seen("tried", "sdk", 2, 4, status=Status.ERROR, error=Fault("Down"))
+    below = replace(tried, parent_id=outer.span_id)
+    assert [(s.status, s.error) for s in folded(outer, below)] == [(Status.OK, None)]
+    failed = replace(outer, status=Status.ERROR)
+    assert [s.error for s in folded(failed, below)] == [Fault("Down")]

@@ -16,7 +16,7 @@ _FILLED: Final = (
     "input", "output", "system", "tools", "provider", "model_requested", "model", "params",
     "ttft", "finish_reason", "response_id", "cost_usd", "cost_source", "prompt_name",
     "prompt_version", "session", "user", "arguments", "arguments_from", "result", "call_id",
-    "tool_type", "cohort", "error",
+    "tool_type", "cohort",
 )  # fmt: skip
 
 
@@ -76,6 +76,8 @@ def fold(inner: Node, outer: Node) -> None:
     inner.folded = outer
     for field in _FILLED:
         outer.fill(field, inner.get(field))
+    if outer.get("status") is Status.ERROR:
+        outer.fill("error", inner.get("error"))  # else it was tried again, and went well
     outer.changes["tokens"] = _merged(outer.get("tokens"), inner.get("tokens"))
 
 
