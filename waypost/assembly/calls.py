@@ -8,7 +8,7 @@ from hashlib import blake2b
 from itertools import takewhile
 from typing import Final, TypeAlias
 
-from waypost.assembly.closing import closed_with
+from waypost.assembly.closing import Closing
 from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, is_model
 from waypost.records import Json, Kind, Message, Status, Step
@@ -208,8 +208,9 @@ def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator
     calls = [Call(owner, part) for part in parts]
     answers = answers_to(calls, following.get("input") if following is not None else ())
     waits = any(answers) or following is None or not _goes_on(owner, following)
+    closing = Closing(owner) if parts and following is None else None
     for index, (part, call, told) in enumerate(zip(parts, calls, answers, strict=True)):
-        answer = closed_with(owner, part) if told is None and following is None else told
+        answer = closing.of(part) if told is None and closing is not None else told
         mark = call.id or f"{call.name}:{index}"
         response = None if answer is None else answer.get("response")
         status = _status(answer, ended=ended) if answer or waits else Status.OK

@@ -7,15 +7,20 @@ from waypost.assembly.tree import Node, is_scope
 from waypost.records import Json, Message
 
 
-def closed_with(owner: Node, part: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """What the run above a model's call says of it at its end; None when the call is open."""
-    said = _said_above(owner)
-    for message in said:
-        for answer in message.tool_responses:
-            if answer.get("id") and answer.get("id") == part.get("id"):
-                return answer
-    text = "".join(m.text for m in said if not m.tool_calls)
-    return {} if _holds(text, part.get("arguments")) else None
+class Closing:
+    """What the run above a model's step says at its end of the calls in that step."""
+
+    def __init__(self, owner: Node) -> None:
+        said = _said_above(owner)
+        answers = [answer for message in said for answer in message.tool_responses]
+        self._answers = {str(a["id"]): a for a in reversed(answers) if a.get("id")}
+        self._said = _value_in("".join(m.text for m in said if not m.tool_calls))
+
+    def of(self, part: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        """The answer to a call, an empty one if the run ended with it; None when it is open."""
+        if (answer := self._answers.get(str(part.get("id")))) is not None:
+            return answer
+        return {} if _ends_with(self._said, part.get("arguments")) else None
 
 
 def _said_above(owner: Node) -> Sequence[Message]:
@@ -28,14 +33,32 @@ def _said_above(owner: Node) -> Sequence[Message]:
     return ()
 
 
-def _holds(text: str, arguments: Json) -> bool:
-    """Whether a structured answer is what a call was given, with or without its one name."""
-    if not text or not isinstance(arguments, dict) or not arguments:
-        return False
+def _value_in(text: str) -> Json:
     try:
-        found = json.loads(text)
+        found: Json = json.loads(text) if text else None
     except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _ends_with(said: Json, arguments: Json) -> bool:
+    """Whether a structured answer is what a call was given, with or without its one name."""
+    if said is None or not isinstance(arguments, dict) or not arguments:
         return False
-    if isinstance(found, dict) and arguments.keys() <= found.keys():
-        return True
-    return len(arguments) == 1 and found in arguments.values()
+    alone = next(iter(arguments.values())) if len(arguments) == 1 else arguments
+    return _is_within(arguments, said) or _is_within(alone, said)
+
+
+def _is_within(given: Json, said: Json) -> bool:
+    """Whether a value says again what was given; schemas add defaults, and make texts numbers."""
+    if isinstance(given, dict):
+        return isinstance(said, dict) and all(
+            name in said and _is_within(value, said[name]) for name, value in given.items()
+        )
+    if isinstance(given, list):
+        return (
+            isinstance(said, list) and len(given) == len(said) and all(map(_is_within, given, said))
+        )
+    if isinstance(said, dict | list):
+        return False
+    return given == said or str(given).lower() == str(said).lower()

@@ -320,6 +320,21 @@ def test_a_chain_may_end_with_an_object(
     assert (found.status, found.output[0].text) == (Status.OK, '{"city":"Ulm"}')
 
 
+@pytest.mark.parametrize(
+    ("output", "wanted"),
+    [({"order": "A-2", "sum": 3}, Status.INTERRUPTED), (["A-1"], Status.INTERRUPTED),
+     ({"order": "A-1", "sum": 3, "by": None}, Status.OK), ({"order": "A-1"}, Status.INTERRUPTED)],
+)  # fmt: skip
+def test_an_object_of_other_values_does_not_close_a_call(output: Json, wanted: Status) -> None:
+    call: Json = {"id": "c1", "name": "f", "args": {"order": "A-1", "sum": "3"}}
+    said: Json = {"role": "assistant", "content": "", "tool_calls": [call]}
+    kind = "langfuse.observation.type"
+    run: dict[str, Json] = {kind: "chain", "langfuse.observation.output": text_of(output)}
+    model: dict[str, Json] = {kind: "generation", "langfuse.observation.output": text_of(said)}
+    found = assembled(span(1, None, attributes=run), span(2, 1, attributes=model))
+    assert [s.status for s in found.steps if s.derived] == [wanted]
+
+
 def test_a_log_records_body_may_be_json_text() -> None:
     call: Json = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     body: Json = {"message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "x"}
