@@ -79,6 +79,7 @@ def test_calls_whose_answers_a_client_keeps_to_itself_are_answered_when_the_run_
     assert status_of(hi) == [Status.OK, Status.OK]
     assert status_of(other) == [Status.INTERRUPTED, Status.INTERRUPTED]
     assert status_of(hi, asked, told("x", "c1")) == [Status.OK, Status.INTERRUPTED]
+    assert status_of(hi, asked, other) == [Status.INTERRUPTED, Status.INTERRUPTED]
 
 
 @pytest.mark.parametrize(

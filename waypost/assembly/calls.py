@@ -220,10 +220,21 @@ def _derived_of(owner: Node, following: Node | None, *, ended: bool) -> Iterator
 def _goes_on(owner: Node, following: Node) -> bool:
     """Whether a call is followed by the next one of its conversation.
 
-    Then somebody answered the tool calls in between, though the client does not show it.
+    Then somebody answered the tool calls in between, though the client does not show it; unless
+    it was the user who spoke, instead of the tools.
     """
-    asked, again = first_user(owner.get("input")), first_user(following.get("input"))
-    return bool(asked) and asked == again and owner.step.ended_at <= following.step.started_at
+    before, after = owner.get("input"), following.get("input")
+    asked = first_user(before)
+    return (
+        bool(asked)
+        and asked == first_user(after)
+        and _last_said(before) == _last_said(after)
+        and owner.step.ended_at <= following.step.started_at
+    )
+
+
+def _last_said(messages: Sequence[Message]) -> str:
+    return next((text for m in reversed(messages) if m.role == "user" and (text := m.text)), "")
 
 
 def _status(answer: Mapping[str, Json] | None, *, ended: bool) -> Status:
