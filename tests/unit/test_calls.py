@@ -92,6 +92,10 @@ def test_calls_whose_answers_a_client_keeps_to_itself_are_answered_when_the_run_
         ('{"error": null, "order": 1}', Status.OK),
         ({"error": "none", "order": 1}, Status.OK),
         ({"error": None}, Status.OK),
+        ({"error": 0.013}, Status.OK),
+        ({"error": True}, Status.ERROR),
+        ("KeyError: 'a'", Status.ERROR),
+        ("KeyError: 'a'\n" * 500, Status.OK),
         ([1], Status.OK),
     ],
 )

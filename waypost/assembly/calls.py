@@ -15,6 +15,8 @@ from waypost.records import Json, Kind, Message, Status, Step
 
 TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NEAR: Final = 64
+_START: Final = 64
+_LONGEST_ERROR: Final = 2_048
 _RAISED: Final = re.compile(r"[A-Z][\w.]*(?:Error|Exception): ")
 _ONLY_ERROR: Final = re.compile(r'\s*\{\s*"error"\s*:\s*"(?!")[^"\\]*(?:\\.[^"\\]*)*"\s*\}\s*')
 _Part: TypeAlias = Mapping[str, Json]
@@ -284,13 +286,22 @@ def says_error(response: Json) -> bool:
     """Whether a tool's answer, as the model saw it, tells of a failure."""
     if isinstance(response, str):
         text = response.lstrip()
-        return text.lower().startswith(_ERROR_STARTS) or _is_error(text)
+        return text[:_START].lower().startswith(_ERROR_STARTS) or _is_error(text)
     if isinstance(response, dict):
         told = response.get("is_error") is True or response.get("status") == "error"
-        return told or (response.keys() == {"error"} and bool(response["error"]))
+        return told or (response.keys() == {"error"} and _is_fault(response["error"]))
     return False
 
 
+def _is_fault(value: Json) -> bool:
+    """Whether it is no measure: a number is how far off something is."""
+    return value is True or (isinstance(value, str | dict | list) and bool(value))
+
+
 def _is_error(response: str) -> bool:
-    """Whether it begins as a raised error, or is JSON with nothing but one, as Gemini gives it."""
-    return bool(_RAISED.match(response) or _ONLY_ERROR.fullmatch(response))
+    """Whether it begins as a raised error, or is JSON with nothing but one, as Gemini gives it.
+
+    A long text that begins so is something a tool was to read, such as a log.
+    """
+    raised = len(response) <= _LONGEST_ERROR and _RAISED.match(response)
+    return bool(raised or _ONLY_ERROR.fullmatch(response))
