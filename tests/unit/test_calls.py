@@ -1,9 +1,13 @@
 """Calls and their answers, where a client does not say which belongs to which."""
 
+import time
+
 import pytest
 
 from tests.factories import NOW_NS, SECOND, make_step
 from waypost.assembly import assemble
+from waypost.assembly.calls import Call, answers_to
+from waypost.assembly.tree import Node
 from waypost.records import Json, Kind, Message, Status, Step
 
 
@@ -104,3 +108,13 @@ def test_an_answer_that_is_nothing_but_an_error_fails_the_step(
 ) -> None:
     found = tools_of(Message("assistant", (call("f", "c1"),)), told(response, "c1"))
     assert [s.status for s in found] == [wanted]
+
+
+def test_answers_in_another_order_than_their_calls_are_found_in_time() -> None:
+    many = range(20_000)
+    owner = Node(make_step("one"))
+    calls = [Call(owner, call(f"f{n}")) for n in many]
+    begun = time.process_time()
+    found = answers_to(calls, [told(n, name=f"f{n}") for n in reversed(many)])
+    assert [part and part["response"] for part in found] == list(many)
+    assert time.process_time() - begun < 3

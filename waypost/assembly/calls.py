@@ -161,14 +161,21 @@ def answers_to(calls: Sequence[Call], messages: Sequence[Message]) -> list[_Part
     rest = [(name, part) for name, part in given if part.get("id") not in known]
     missing = sum(1 for call in calls if call.id not in by_id)
     # A response with an unknown id may belong to anybody, unless just as many calls wait for one.
-    rest = [(n, p) for n, p in rest if not p.get("id") or len(rest) == missing]
-    return [by_id.get(call.id) or _next_of(call.name, rest) for call in calls]
+    left = _by_name((n, p) for n, p in rest if not p.get("id") or len(rest) == missing)
+    return [by_id.get(call.id) or _next_of(call.name, left) for call in calls]
 
 
-def _next_of(name: str, rest: list[tuple[Json, _Part]]) -> _Part | None:
-    """The first response left that does not name another tool, taken out of the rest."""
-    at = next((i for i, (other, _) in enumerate(rest) if not other or other == name), None)
-    return rest.pop(at)[1] if at is not None else None
+def _by_name(responses: Iterable[tuple[Json, _Part]]) -> dict[str, deque[tuple[int, _Part]]]:
+    found: dict[str, deque[tuple[int, _Part]]] = {}
+    for at, (name, part) in enumerate(responses):
+        found.setdefault(str(name or ""), deque()).append((at, part))
+    return found
+
+
+def _next_of(name: str, left: Mapping[str, deque[tuple[int, _Part]]]) -> _Part | None:
+    """The first response left that does not name another tool, taken out of what is left."""
+    fitting = [queue for who in {name, ""} if (queue := left.get(who))]
+    return min(fitting, key=lambda queue: queue[0][0]).popleft()[1] if fitting else None
 
 
 def _fresh(messages: Sequence[Message]) -> Iterator[tuple[Json, _Part]]:
