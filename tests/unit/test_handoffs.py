@@ -31,3 +31,14 @@ def test_a_handoff_after_which_nobody_ran_has_no_target() -> None:
     handoff = at("handoff", Kind.HANDOFF, 2, 3, parent_id=triage.span_id)
     step = assemble([triage, handoff]).steps[0]
     assert (step.handoff_from, step.handoff_to) == ("triage", None)
+
+
+def test_each_of_many_handoffs_finds_the_run_after_it() -> None:
+    many = range(1, 200)
+    runs = [at(f"a{n}", Kind.AGENT, 3 * n, 3 * n + 2, agent=f"a{n}") for n in many]
+    handoffs = [
+        at(f"h{run.agent}", Kind.HANDOFF, 3 * n + 1, 3 * n + 1, parent_id=run.span_id)
+        for n, run in zip(many, runs, strict=True)
+    ]
+    steps = assemble([*runs, *handoffs]).steps
+    assert [s.handoff_to for s in steps] == [*(f"a{n}" for n in many[1:]), None]

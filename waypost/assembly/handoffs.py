@@ -1,9 +1,13 @@
 """Who hands over to whom, where a client names only one of the two."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
 
 from waypost.assembly.tree import Node, Tree
 from waypost.records import Kind
+
+_NEAR: Final = 64
 
 
 def name_both(ordered: Sequence[Node], tree: Tree) -> None:
@@ -22,9 +26,14 @@ def name_both(ordered: Sequence[Node], tree: Tree) -> None:
 
 def _next_agent(node: Node, runs: Sequence[Node]) -> str | None:
     """The agent that begins to run after the handoff, in its trace and not within its own run."""
-    for run in runs:
-        later = run.effective >= node.effective and run.step.trace_id == node.step.trace_id
-        if later and run.agent is not node.agent and run.get("agent") != node.get("handoff_from"):
+    at = bisect_left(runs, node.effective, key=_begin)
+    for run in runs[at : at + _NEAR]:
+        other = run.step.trace_id != node.step.trace_id or run.agent is node.agent
+        if not other and run.get("agent") != node.get("handoff_from"):
             found = run.get("agent")
             return found if isinstance(found, str) else None
     return None
+
+
+def _begin(run: Node) -> int:
+    return run.effective
