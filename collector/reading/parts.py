@@ -15,6 +15,11 @@ _CALL_NAMES: Final = frozenset({"type", "id", "name", "arguments"})
 _BLOCKS: Final = ("tool_use", "function_call", "thinking", "reasoning")
 _HIDDEN: Final = re.compile(rf'"type"\s*:\s*"(?:{"|".join(_BLOCKS)})"')
 _RESPONSE_NAMES: Final = frozenset({"type", "id", "response"})
+_AROUND_TEXT: Final = frozenset(
+    {"type", "text", "content", "id", "index", "annotations", "citations", "cache_control",
+     "meta", "_meta"}
+)  # fmt: skip
+_HEAD: Final = 512
 
 
 def text_part(content: str) -> Part:
@@ -42,18 +47,27 @@ def response_part(call_id: Json, response: Json, *, failed: bool = False) -> Par
 
 def _only_text(response: Json) -> Json:
     """The text of an answer that is a list of nothing but texts, as Anthropic gives it."""
-    value = (
-        parsed(response) if isinstance(response, str) and response.startswith("[{") else response
-    )
+    value = response
+    if isinstance(response, str):
+        may_be = response.startswith("[{") and '"text"' in response[:_HEAD]
+        value = parsed(response) if may_be else response
     if not isinstance(value, list) or not value:
         return response
-    texts = [b.get("text", b.get("content")) for b in value if isinstance(b, dict) and _is_text(b)]
+    bare = value is response or len(value) == 1
+    texts = [
+        block.get("text", block.get("content"))
+        for block in value
+        if isinstance(block, dict) and _is_text(block, bare=bare)
+    ]
     found = [text for text in texts if isinstance(text, str)]
     return "\n".join(found) if len(found) == len(value) else response
 
 
-def _is_text(block: Mapping[str, Json]) -> bool:
-    return block.get("type") == "text" or block.keys() == {"text"}
+def _is_text(block: Mapping[str, Json], *, bare: bool) -> bool:
+    """Whether a block holds a text and no more; rows of a tool's own may have a text as well."""
+    if block.get("type") == "text":
+        return block.keys() <= _AROUND_TEXT
+    return bare and block.keys() == {"text"}
 
 
 def has_failed(answer: Mapping[str, Json]) -> bool:

@@ -77,6 +77,9 @@ def test_any_other_json_in_a_text_stays_text(role: str, value: Json) -> None:
     assert messages_of([{"role": role, "parts": parts}])[0].parts == (as_text(value),)
 
 
+ROWS: Json = [{"type": "text", "text": "a", "page": 3}, {"type": "text", "text": "b", "page": 4}]
+
+
 @pytest.mark.parametrize(
     ("answer", "wanted"),
     [
@@ -86,6 +89,9 @@ def test_any_other_json_in_a_text_stays_text(role: str, value: Json) -> None:
         ('[{"type": "text", "text": "a"}]', "a"),
         ([{"id": "P-7", "text": "t"}], [{"id": "P-7", "text": "t"}]),
         ([{"type": "image"}], [{"type": "image"}]),
+        (ROWS, ROWS),
+        ('[{"text": "a"}, {"text": "b"}]', '[{"text": "a"}, {"text": "b"}]'),
+        ([{"text": "a"}, {"text": "b"}], "a\nb"),
         ([], []),
         ("[{not json", "[{not json"),
     ],
