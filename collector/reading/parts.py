@@ -1,7 +1,7 @@
 """The pieces of a message, from every shape vendors give them, in the GenAI shape."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Final
 
 from collector.reading.values import as_text, parsed
@@ -20,6 +20,16 @@ _AROUND_TEXT: Final = frozenset(
      "meta", "_meta"}
 )  # fmt: skip
 _HEAD: Final = 512
+_HELD: Final[Mapping[str, tuple[Set[str], ...]]] = {
+    "text": ({"text"}, {"content"}), "input_text": ({"text"},), "output_text": ({"text"},),
+    "refusal": ({"refusal"},), "thinking": ({"thinking"},),
+    "reasoning": ({"summary"}, {"reasoning"}, {"reasoning_content"}),
+    "tool_use": ({"id", "name", "input"},), "tool_result": ({"tool_use_id"},),
+    "tool_call": ({"id", "name"},), "tool_call_response": ({"id", "response"},),
+    "function_call": ({"call_id", "name"},), "function_call_output": ({"call_id", "output"},),
+    "image": ({"source"},), "image_url": ({"image_url"},), "input_image": ({"image_url"},),
+    "input_audio": ({"input_audio"},), "file": ({"file"},), "input_file": ({"file_id"},),
+}  # fmt: skip
 
 
 def text_part(content: str) -> Part:
@@ -116,8 +126,10 @@ def parts_in(text: str) -> list[Part]:
 
 
 def _is_block(value: Mapping[str, Json]) -> bool:
+    """Whether it has what the makers' blocks of its type have, and is nobody's own object."""
     kind = value.get("type")
-    return isinstance(kind, str) and kind in _BUILDERS
+    held = _HELD.get(kind, ()) if isinstance(kind, str) else ()
+    return any(names <= value.keys() for names in held)
 
 
 def _may_hide(text: str) -> bool:
@@ -146,7 +158,9 @@ def _hidden_in(part: Part) -> Json:
     if part["type"] != "text" or not isinstance(content, str) or not _may_hide(content):
         return None
     value = parsed(content)
-    return value if isinstance(value, dict) and value.get("type") in _BLOCKS else None
+    if not isinstance(value, dict) or value.get("type") not in _BLOCKS:
+        return None
+    return value if _is_block(value) else None
 
 
 def _is_bare(value: Json) -> bool:

@@ -70,8 +70,12 @@ def test_a_block_that_stands_in_a_text_as_json_is_that_block() -> None:
 
 @pytest.mark.parametrize(
     ("role", "value"),
-    [("user", THOUGHT), ("assistant", {"type": "person"}), ("assistant", {"list": [THOUGHT]})],
-)
+    [
+        ("user", THOUGHT), ("assistant", {"type": "person"}), ("assistant", {"list": [THOUGHT]}),
+        ("assistant", {"type": "thinking", "about": "my order"}),
+        ("assistant", {"type": "function_call", "name": "f", "arguments": {}}),
+    ],
+)  # fmt: skip
 def test_any_other_json_in_a_text_stays_text(role: str, value: Json) -> None:
     parts: Json = [as_text(value)]
     assert messages_of([{"role": role, "parts": parts}])[0].parts == (as_text(value),)

@@ -37,7 +37,13 @@ def test_a_call_in_the_content_and_beside_it_is_one() -> None:
     assert [p["type"] for p in found.parts] == ["text", "tool_call"]
 
 
-@pytest.mark.parametrize("content", [[{"id": "P-7"}], [{"type": "person"}], [1], {"type": "text"}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"id": "P-7"}], [{"type": "person"}], [1], {"type": "text"}, [{"type": "file", "id": 7}],
+        [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+    ],
+)  # fmt: skip
 def test_other_json_in_a_content_stays_text(content: Json) -> None:
     assert input_of("user", content).text == json.dumps(content)
 
