@@ -1,6 +1,6 @@
 """Messages from every shape vendors give them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from collector.reading.literal import read_fields
@@ -50,13 +50,24 @@ def messages_of(value: Json, role: str = "user") -> tuple[Message, ...]:
 def answers_of(value: Json) -> tuple[Message, ...]:
     """A model's output, without the pieces of a stream that its last message holds together."""
     value = parsed(value)
-    if isinstance(value, list) and len(value) > 1:
-        value = [m for m in value if not _is_piece(m)] or value
-    return messages_of(value, "assistant")
+    if not isinstance(value, list):
+        return messages_of(value, "assistant")
+    pieces: list[Json] = [m for m in value if _is_piece(m)]
+    if not pieces or len(pieces) == len(value):
+        return messages_of(value, "assistant")
+    whole = messages_of([m for m in value if not _is_piece(m)], "assistant")
+    told = _words(messages_of(pieces, "assistant")) in _words(whole)
+    return whole if told else messages_of(value, "assistant")
 
 
 def _is_piece(value: Json) -> bool:
     return isinstance(value, dict) and value.get("finish_reason") == ""
+
+
+def _words(messages: Iterable[Message]) -> str:
+    """All that is said in messages; a stream's pieces break it anywhere."""
+    texts = (p.get("content") for m in messages for p in m.parts if p.get("type") == "text")
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _is_plain(value: Json) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from collector.convention import Reader, read_log
-from collector.reading.messages import messages_of
+from collector.reading.messages import answers_of, messages_of
 from waypost.assembly import assemble
 from waypost.assembly.calls import says_error
 from waypost.records import (
@@ -211,6 +211,17 @@ def test_a_streams_pieces_are_not_told_beside_the_whole() -> None:
     for found in (step.output, [c.message for c in read_log(record).contents]):
         (message,) = found
         assert (message.text, message.tool_calls[0]["arguments"]) == ("look", {"city": "Ulm"})
+
+
+def test_a_message_without_a_reason_that_no_other_repeats_is_told() -> None:
+    def say(reason: str, text: str) -> Json:
+        return {"role": "assistant", "finish_reason": reason,
+                "parts": [{"type": "text", "content": text}]}  # fmt: skip
+
+    assert [m.text for m in answers_of([say("", "look"), say("stop", "so")])] == ["look", "so"]
+    assert [m.text for m in answers_of([say("", "so "), say("", "it"), say("stop", "so it")])] == [
+        "so it"
+    ]
 
 
 @pytest.mark.parametrize(("provider", "wanted"), [("anthropic", 1000), ("openai", 300)])
