@@ -35,7 +35,7 @@ def _read(draft: Draft) -> None:
         read_arguments(draft, _PREFIX + "tool_call_args")
         read_result(draft, _PREFIX + "tool_response")
     elif draft.kind is Kind.LLM:
-        draft.messages("output", names.OUTPUT, answers_of)
+        draft.payload("output", names.OUTPUT, answers_of)
         genai.read(draft)
         draft.payload("input", _REQUEST, _asked)
         draft.payload("output", _RESPONSE, _answered)

@@ -213,6 +213,20 @@ def test_a_streams_pieces_are_not_told_beside_the_whole() -> None:
         assert (message.text, message.tool_calls[0]["arguments"]) == ("look", {"city": "Ulm"})
 
 
+def test_a_stream_that_begins_as_the_one_before_it_is_read_as_if_alone() -> None:
+    piece: dict[str, Json] = {"role": "assistant", "finish_reason": "",
+                              "parts": [{"type": "text", "content": "so"}]}  # fmt: skip
+    whole: Json = piece | {"finish_reason": "stop"}
+    reader = Reader()
+    outputs: list[Json] = [[piece], [piece, whole]]
+    for output in outputs:
+        attributes: dict[str, Json] = {
+            "gen_ai.operation.name": "generate_content", "gen_ai.output.messages": text_of(output),
+        }  # fmt: skip
+        call = span(1, None, scope="gcp.vertex.agent", attributes=attributes)
+        assert [m.text for m in reader.read(call).step.output] == ["so"]
+
+
 def test_a_message_without_a_reason_that_no_other_repeats_is_told() -> None:
     def say(reason: str, text: str) -> Json:
         return {"role": "assistant", "finish_reason": reason,
