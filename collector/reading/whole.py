@@ -14,12 +14,19 @@ _LEFT_OUT: Final = re.compile(
 # The models' APIs begin their answers so; a copy of a framework's own state begins otherwise.
 _ID: Final = re.compile(r'\s*\{\s*"id"\s*:\s*"([^"\\]{1,200})"')
 _MODEL: Final = re.compile(r'"model"\s*:\s*"')
+_SAID: Final = re.compile(r'"(?:choices|content|output)"\s*:\s*\[')
 
 
 def answer_id(value: Json) -> str | None:
-    """The id a model's API gave its answer, which tells whether two spans are of one call."""
+    """The id a model's API gave its answer, which tells whether two spans are of one call.
+
+    What a model was to write may be an object with an id as well, such as a product's.
+    """
     found = _ID.match(value) if isinstance(value, str) else None
-    return found[1] if found and _MODEL.search(found.string) else None
+    if found is None:
+        return None
+    text = found.string
+    return found[1] if _MODEL.search(text) and _SAID.search(text) else None
 
 
 _FAILED: Final = re.compile(r'"is_error"\s*:\s*true|"status"\s*:\s*"error"')

@@ -115,6 +115,7 @@ def test_a_retriever_s_private_half_is_no_second_retrieval() -> None:
     ("answer", "wanted"),
     [
         ('{"id": "msg_1", "content": [], "model": "m"}', "msg_1"),
+        ('{"id": "A-1", "model": "X5", "price": 3}', None),
         ('{"id":"chatcmpl-1","choices":[],"model":"m"}', "chatcmpl-1"),
         ('{"id": "run-7", "state": {}}', None),
         ("plain", None),
