@@ -15,6 +15,7 @@ _OLD = (
     "gen_ai.usage.cost", "gen_ai.guardrail.name", "gen_ai.guardrail.verdict.type",
     "gen_ai.handoff.to_agent", "gen_ai.handoff.from_agent", "gen_ai.tool.arguments",
     "gen_ai.tool.result", "gen_ai.tool.input", "gen_ai.tool.output",
+    "gen_ai.response.finish_reason", "anthropic.message.stop_reason",
 )  # fmt: skip
 _NAMES = frozenset(
     [*_OLD, *(v for v in vars(names).values() if isinstance(v, str) and v.startswith(_PREFIX))]

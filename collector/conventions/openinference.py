@@ -196,6 +196,7 @@ def _move_output(draft: Draft, value: Json) -> bool:
     if draft.kind in (Kind.TOOL, Kind.PLAN):
         return moving.result(draft, value)
     _read_answer(draft)
+    genai.read_answer(draft)  # as it fills what this attribute does not say
     draft.fields.setdefault("finish_reason", None)
     draft.fields.setdefault("response_id", None)
     _read_whole_output(draft)

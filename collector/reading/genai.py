@@ -19,6 +19,9 @@ from waypost.records import Guard, Json, Kind, Memory, Message
 
 NO_CALL = "<not specified>"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF, Kind.HUMAN)
+_ENDED = (
+    names.FINISH_REASONS, "anthropic.message.stop_reason", "gen_ai.response.finish_reason",
+)  # fmt: skip
 
 
 def read(draft: Draft) -> None:
@@ -46,18 +49,22 @@ def read(draft: Draft) -> None:
 
 
 def _read_model(draft: Draft) -> None:
-    get = draft.attributes.get
     draft.put("provider", draft.text(names.PROVIDER, "gen_ai.system"))
     draft.put("model_requested", draft.text(names.REQUEST_MODEL))
     draft.put("model", draft.text(names.RESPONSE_MODEL))
-    draft.put("response_id", draft.text(names.RESPONSE_ID))
     draft.put("params", request_params(draft))
-    draft.put("finish_reason", finish(get(names.FINISH_REASONS)))
-    draft.put("finish_reason", finish(get("anthropic.message.stop_reason")))
-    draft.put("finish_reason", finish(get("gen_ai.response.finish_reason")))
+    read_answer(draft)
     draft.put("ttft", _first_token(draft))
     cost(draft, names.COST, "gen_ai.usage.cost", "operation.cost", "gen_ai.cost.total_cost")
     read_usage(draft)
+
+
+def read_answer(draft: Draft) -> None:
+    """Which answer it was, and why it ended."""
+    get = draft.attributes.get
+    draft.put("response_id", draft.text(names.RESPONSE_ID))
+    for name in _ENDED:
+        draft.put("finish_reason", finish(get(name)))
 
 
 def read_usage(draft: Draft) -> None:

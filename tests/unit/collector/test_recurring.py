@@ -185,6 +185,16 @@ def test_what_only_the_whole_answer_says_moves_too() -> None:
     assert check(steps(base, changes)) >= len(whole)
 
 
+def test_what_the_whole_answer_does_not_say_other_names_say_each_time() -> None:
+    base: dict[str, Json] = {
+        **{k: v for k, v in FLAT.items() if k != "llm.response.id"},
+        names.FINISH_REASONS: ["stop"], names.RESPONSE_ID: "resp_0",
+    }  # fmt: skip
+    said = json.dumps({"id": "resp_1", "model": "m", "choices": [{"finish_reason": "stop"}]})
+    changes: list[dict[str, Json]] = [{"output.value": said}, {"output.value": "so"}, {}]
+    check([*steps(base, changes), *steps(base, changes[::-1])])
+
+
 def test_what_is_no_honest_entry_of_a_list_is_kept() -> None:
     odd = ("llm.input_messages.01.x", "llm.input_messages.x", "llm.output_messages.0.__proto__.x")
     for name in odd:
