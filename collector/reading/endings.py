@@ -11,6 +11,7 @@ from waypost.records import Json, Message
 
 _STRUCTURED: Final = "structured_response"
 _LONGEST: Final = 2_048
+_ASKED: Final = ("input", "inputs", "request")  # a chain's state begins with what it was given
 
 
 def ending_of(value: Json) -> tuple[Message, ...]:
@@ -18,6 +19,8 @@ def ending_of(value: Json) -> tuple[Message, ...]:
     value = parsed(value)
     if isinstance(value, dict) and isinstance(value.get(_STRUCTURED), dict | list):
         return _written(value[_STRUCTURED])
+    if isinstance(value, dict):
+        value = {name: item for name, item in value.items() if name not in _ASKED}
     found = messages_of(value, "assistant")[-1:]
     if found or not isinstance(value, dict) or "__interrupt__" in value:
         return found

@@ -360,6 +360,15 @@ def test_an_object_of_other_values_does_not_close_a_call(output: Json, wanted: S
     assert [s.status for s in found.steps if s.derived] == [wanted]
 
 
+def test_what_a_chain_was_given_is_not_its_answer() -> None:
+    attributes: dict[str, Json] = {
+        "langsmith.span.kind": "chain",
+        "gen_ai.completion": text_of({"input": "where?", "answer": "in Ulm"}),
+    }  # fmt: skip
+    found = assembled(span(1, None, attributes=attributes))
+    assert found.output[0].text == '{"answer":"in Ulm"}'
+
+
 def test_a_log_records_body_may_be_json_text() -> None:
     call: Json = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     body: Json = {"message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "x"}
