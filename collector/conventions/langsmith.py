@@ -53,9 +53,9 @@ def _read_model(draft: Draft) -> None:
     draft.put("tools", definitions_of(asked.get("tools")))
     draft.put("system", instructions_of(asked.get("instructions")))
     draft.put("params", params_of(asked))
-    draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
-    draft.payload("input", _IN, lambda value: messages_of(value) or None)
-    draft.payload("output", _OUT, _answers)
+    draft.put("finish_reason", finish(finish_of(answered or draft.attributes.get(_OUT))))
+    draft.payload("input", _IN, lambda value: messages_of(asked or value) or None)
+    draft.payload("output", _OUT, lambda value: _answers(answered or value))
     draft.count(
         "input", draft.attributes.get("gen_ai.usage.input_tokens"), usage.get("input_tokens")
     )

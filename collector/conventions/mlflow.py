@@ -10,7 +10,7 @@ from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import cost, definitions_of, finish, params_of
 from collector.reading.values import as_text
 from waypost.assembly.cohort import metadata_of
-from waypost.records import Guard, Json, Kind, Message, RawSpan
+from waypost.records import Guard, Kind, RawSpan
 
 _TYPE = "mlflow.spanType"
 _IN, _OUT = "mlflow.spanInputs", "mlflow.spanOutputs"
@@ -47,28 +47,24 @@ def _read(draft: Draft) -> None:
 
 
 def _read_model(draft: Draft) -> None:
-    asked = draft.object(_IN)
+    asked, answered = draft.object(_IN), draft.object(_OUT)
     draft.put("model_requested", as_text(asked.get("model")) or draft.text("mlflow.llm.model"))
     draft.put("provider", draft.text("mlflow.llm.provider"))
     draft.put("params", params_of({**asked, **draft.object("invocation_params")}))
     draft.payload("tools", "mlflow.chat.tools", definitions_of)
     if not draft.has("tools"):
         draft.put("tools", definitions_of(asked.get("tools")))
-    draft.put("finish_reason", finish(finish_of(draft.attributes.get(_OUT))))
-    draft.put("response_id", as_text(draft.object(_OUT).get("id")))
-    draft.put("model", as_text(draft.object(_OUT).get("model")))
-    draft.payload("input", _IN, _conversation)
-    draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
+    draft.put("finish_reason", finish(finish_of(answered or draft.attributes.get(_OUT))))
+    draft.put("response_id", as_text(answered.get("id")))
+    draft.put("model", as_text(answered.get("model")))
+    draft.payload("input", _IN, lambda value: messages_of(asked or value) or None)
+    draft.payload("output", _OUT, lambda value: messages_of(answered or value, "assistant") or None)
     cost(draft, "mlflow.llm.cost")
     usage = draft.object("mlflow.chat.tokenUsage")
     draft.count("input", usage.get("input_tokens"))
     draft.count("output", usage.get("output_tokens"))
     draft.count("cache_read", usage.get("cache_read_input_tokens"))
     draft.count("cache_write", usage.get("cache_creation_input_tokens"))
-
-
-def _conversation(value: Json) -> tuple[Message, ...] | None:
-    return messages_of(value) or None
 
 
 CONVENTION = Convention("mlflow", 70, _matches, _mark, _read, names=frozenset({_TYPE}))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from collector.convention import Reader, read_log
+from collector.reading import values
 from collector.reading.messages import answers_of, messages_of
 from waypost.assembly import assemble
 from waypost.assembly.calls import says_error
@@ -265,6 +266,29 @@ def test_strands_thoughts_and_vercels_files_get_the_shape_of_their_parts() -> No
         {"type": "uri", "modality": "image", "mime_type": "image/png",
          "uri": "https://x.test/a.png"},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "answered"),
+    [({"langsmith.span.kind": "llm"}, "gen_ai.prompt", "gen_ai.completion"),
+     ({"mlflow.spanType": "CHAT_MODEL"}, "mlflow.spanInputs", "mlflow.spanOutputs")],
+)  # fmt: skip
+def test_a_long_history_is_parsed_once(
+    kind: dict[str, Json], asked: str, answered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: Json = {"messages": [{"role": "user", "content": "hi"}]}
+    read: list[str] = []
+
+    def counting(text: str) -> Json:
+        read.append(text)
+        found: Json = json.loads(text)
+        return found
+
+    monkeypatch.setattr(values, "loads", counting)
+    attributes: dict[str, Json] = {**kind, asked: text_of(said), answered: text_of(said)}
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert (step.input[0].text, step.output[0].text) == ("hi", "hi")
+    assert read == [text_of(said)] * 2
 
 
 def test_langsmith_says_in_its_output_which_model_answered_and_why_it_stopped() -> None:
