@@ -17,7 +17,7 @@ from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
-from collector.reading.whole import answer_id, complete_input, complete_output, mark_failures
+from collector.reading.whole import answer_id, complete_input, complete_output
 from waypost import names
 from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 
@@ -92,7 +92,7 @@ def _read_model(draft: Draft) -> None:
     _read_parameters(draft)
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
-    _read_whole_input(draft)
+    complete_input(draft, _IN)
     read_messages(draft, "output", "llm.output_messages.")
     _read_whole_output(draft)
     if not draft.has("input"):
@@ -112,11 +112,6 @@ def _read_answer(draft: Draft) -> None:
     draft.put("finish_reason", finish(get("llm.finish_reason")))
     genai.finish_from_output(draft, _OUT)
     draft.put("response_id", draft.text("llm.response.id") or answer_id(get(_OUT)))
-
-
-def _read_whole_input(draft: Draft) -> None:
-    complete_input(draft, _IN)
-    mark_failures(draft, _IN)
 
 
 def _read_whole_output(draft: Draft) -> None:
@@ -188,7 +183,7 @@ def _document(entry: dict[str, Json]) -> Document:
 def _move_input(draft: Draft, value: Json) -> bool:
     if draft.kind in (Kind.TOOL, Kind.PLAN):
         return moving.arguments(draft, value)
-    _read_whole_input(draft)
+    complete_input(draft, _IN)
     return _is_copy(draft, value, "input")
 
 

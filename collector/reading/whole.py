@@ -33,24 +33,25 @@ _FAILED: Final = re.compile(r'"is_error"\s*:\s*true|"status"\s*:\s*"error"')
 
 
 def complete_input(draft: Draft, name: str) -> None:
-    """Take a history whose flattened copy made mere texts of the tools' answers from the whole."""
+    """Learn from the whole request which parts of the history are tools' answers, and errors."""
+    value = draft.attributes.get(name)
     known: tuple[Message, ...] = draft.fields.get("input", ())
-    value = draft.attributes.get(name)
-    if any(m.tool_responses for m in known) or not isinstance(value, str):
+    if not known or not isinstance(value, str):
         return
-    if '"tool_result"' in value and len(whole := messages_of(value)) == len(known):
+    lacks = '"tool_result"' in value and not any(m.tool_responses for m in known)
+    if not lacks and not _FAILED.search(value):
+        return
+    whole = messages_of(value)
+    if lacks and len(whole) == len(known):  # the flattened copy made mere texts of them
         draft.fields["input"] = whole
+    else:
+        _mark_failures(draft, known, whole)
 
 
-def mark_failures(draft: Draft, name: str) -> None:
-    """Mark the tools' answers in the input that the whole request says are errors."""
-    value = draft.attributes.get(name)
-    if not isinstance(value, str) or not _FAILED.search(value):
-        return
-    answers = (part for message in messages_of(value) for part in message.tool_responses)
+def _mark_failures(draft: Draft, known: tuple[Message, ...], whole: tuple[Message, ...]) -> None:
+    answers = (part for message in whole for part in message.tool_responses)
     failed = {part.get("id") for part in answers if part.get("status") == "error"} - {None}
     if failed:
-        known: tuple[Message, ...] = draft.fields.get("input", ())
         draft.fields["input"] = tuple(_marked(message, failed) for message in known)
 
 

@@ -165,6 +165,13 @@ def test_a_tool_s_answer_that_only_the_whole_request_calls_an_error_is_one() -> 
     assert found == ["error", None]
 
 
+def test_an_error_in_a_request_that_has_no_flattened_copy_leaves_it_whole() -> None:
+    result = {"type": "tool_result", "tool_use_id": "c1", "is_error": True, "content": "gone"}
+    whole = json.dumps({"messages": [{"role": "user", "content": [result]}]})
+    (message,) = openinference("LLM", {"input.value": whole}).input
+    assert message.tool_responses[0]["status"] == "error"
+
+
 def test_langchain_names_its_agent_in_the_metadata() -> None:
     told: dict[str, Json] = {"metadata": '{"lc_agent_name": "support", "region": "eu"}'}
     assert openinference("LLM", told).agent == "support"
