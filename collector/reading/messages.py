@@ -25,8 +25,9 @@ _ROLES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function"} | {"system", "tool", "chat", "user"}
 _SPEAKERS: Final = ("user", "human", "assistant", "ai", "system")
-_ITEM_TYPES: Final = frozenset({"message", "function_call", "function_call_output", "reasoning"})
-_CALL_TYPES: Final = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
+# No sets: what a sender calls a type may be a list, which cannot be looked up in one.
+_ITEM_TYPES: Final = ("message", "function_call", "function_call_output", "reasoning")
+_CALL_TYPES: Final = ("tool_use", "tool_call", "tool-call", "function_call")
 _HOLDERS: Final = (
     "messages", "input_messages", "contents", "generations", "choices", "output_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",

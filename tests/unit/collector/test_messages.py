@@ -124,3 +124,10 @@ def test_a_data_url_in_a_reference_is_a_blob() -> None:
     assert messages_of([{"role": "user", "parts": [part]}])[0].parts == (blob,)
     far: Json = {"type": "uri", "modality": "image", "uri": "https://x.test/a.png"}
     assert messages_of([{"role": "user", "parts": [far]}])[0].parts == (far,)
+
+
+@pytest.mark.parametrize("odd", [[], {}, [1], {"a": 1}, 1, None])
+def test_a_type_that_is_no_word_is_none(odd: Json) -> None:
+    said: Json = {"role": "assistant", "type": odd, "content": [{"type": odd, "text": "a"}],
+                  "tool_calls": [{"id": "c1", "name": "f"}]}  # fmt: skip
+    assert messages_of([said])[0].tool_calls[0]["name"] == "f"
