@@ -74,7 +74,7 @@ _FIELDS: Final = (
     "prompt_name", "prompt_version", "model", "route",
 )  # fmt: skip
 _MOST: Final = 8_192
-_LONG: Final = 2_048
+_LONG: Final = 3_072
 
 Getter: TypeAlias = Callable[[Mapping[str, Json]], Hashable]
 
@@ -82,14 +82,15 @@ Getter: TypeAlias = Callable[[Mapping[str, Json]], Hashable]
 def sayers(names: tuple[str, ...], cohorts: Cohorts | None) -> Getter | None:
     """What takes out of attributes with these names all the values that say who and where."""
     more = cohorts.attributes if cohorts is not None else frozenset()
-    found = [n for n in names if n in _NAMES or n in more or n.startswith(COHORT)]
+    found = tuple([n for n in names if n in _NAMES or n in more or n.startswith(COHORT)])
     if not found:
         return None
     get = itemgetter(*found, found[0])  # the first again, because of one name it gives no tuple
 
     def said(attributes: Mapping[str, Json]) -> Hashable:
         values = get(attributes)
-        return values, tuple(map(type, values))  # 1 and True are equal, what they say is not
+        # A session may be called like a user; 1 and True are equal, what they say is not.
+        return found, values, tuple(map(type, values))
 
     return said
 

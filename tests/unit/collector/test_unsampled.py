@@ -489,3 +489,15 @@ def test_a_model_has_the_tools_its_agents_run_says_it_has() -> None:
         span(1, None, attributes=run), span(2, 1, attributes=call), span(3, 1, attributes=none)
     ).steps
     assert [s.tools for s in steps] == [(look,), ()]
+
+
+def test_a_user_is_not_taken_for_a_session_of_the_same_name_seen_before() -> None:
+    reader = Reader()
+    kind: dict[str, Json] = {"gen_ai.operation.name": "execute_tool"}
+    steps = [
+        reader.read(span(n, None, attributes={**kind, name: "7"})).step
+        for n, name in enumerate(("session.id", "user.id", "gen_ai.environment"), 1)
+    ]
+    assert [(s.session, s.user, s.environment) for s in steps] == [
+        ("7", None, None), (None, "7", None), (None, None, "7"),
+    ]  # fmt: skip
