@@ -8,6 +8,8 @@ from waypost.records import Message
 _LIMIT: Final = 16 << 20
 _PLACES: Final = 65_536
 _MOVED: Final = 500
+# Before a tail, which may begin with something that makes other sense at the head of a list.
+_MESSAGE: Final = '{"role":"user","parts":[]}'
 
 Key = tuple[str, str]
 Slot = tuple[str, int]  # list, index
@@ -71,8 +73,8 @@ class Recall:
             tail = body[len(known[0]) : -1].lstrip()
             if not tail:
                 return known[1]
-            if tail[0] == "," and known[1]:
-                messages = known[1] + build(f"[{tail[1:]}]")
+            if tail[0] == "," and len(known[1]) > 1:  # one may be a list of parts
+                messages = known[1] + build(f"[{_MESSAGE},{tail[1:]}]")[1:]
                 self._keep(key, body[:-1], messages)
                 return messages
         messages = build(text)

@@ -170,7 +170,7 @@ def test_recall_forgets_what_does_not_fit_and_reads_on() -> None:
     first = recall.grown(("t", "a"), "[1, 2]", build)
     assert recall.grown(("t", "a"), "[1, 2, 3]", build)[:2] == first
     assert recall.grown(("t", "a"), "[1, 2, 3]", build)[0] is first[0]
-    assert built == ["[1, 2]", "[ 3]"]
+    assert built == ["[1, 2]", '[{"role":"user","parts":[]}, 3]']
     for number in range(50):
         recall.grown((str(number), "a"), "[" + "1," * 100 + "1]", build)
         recall.keep(number, first, 500)
