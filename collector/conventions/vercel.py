@@ -7,9 +7,9 @@ from collector.reading.arguments import read_arguments, read_result
 from collector.reading.draft import Draft
 from collector.reading.kinds import set_kind
 from collector.reading.messages import messages_of
-from collector.reading.model import definitions_of, finish
+from collector.reading.model import definitions_of, finish, milliseconds
 from collector.reading.parts import Part, call_part, text_part
-from collector.reading.values import as_list, as_number, parsed
+from collector.reading.values import as_list, parsed
 from waypost.records import Json, Kind, Message, RawSpan
 
 _AGENTS = (
@@ -69,8 +69,7 @@ def _read_model(draft: Draft) -> None:
     draft.put("response_id", draft.text("ai.response.id"))
     draft.put("finish_reason", finish(get("ai.response.finishReason")))
     draft.put("params", {to: v for key, to in _SETTINGS.items() if (v := get(key)) is not None})
-    wait = as_number(get("ai.response.msToFirstChunk"))
-    draft.put("ttft", int(wait * 1_000_000) if wait else None)
+    draft.put("ttft", milliseconds(get("ai.response.msToFirstChunk")))
     draft.messages("input", "ai.prompt.messages", messages_of)
     draft.payload("tools", "ai.prompt.tools", definitions_of)
     _read_output(draft)

@@ -10,6 +10,7 @@ from collector.reading.model import (
     definitions_of,
     finish,
     instructions_of,
+    milliseconds,
     request_params,
     seconds,
 )
@@ -95,7 +96,7 @@ def _first_token(draft: Draft) -> int | None:
     found = seconds(draft.attributes.get(names.FIRST_CHUNK))
     other = draft.attributes.get("gen_ai.server.time_to_first_token")
     if found is None and isinstance(other, int):
-        return other * 1_000_000  # Strands writes whole milliseconds, OpenLIT seconds
+        return milliseconds(other)  # Strands writes whole milliseconds, OpenLIT seconds
     return found or seconds(other)
 
 

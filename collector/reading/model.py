@@ -35,6 +35,7 @@ _KNOWN: Final = tuple(
     )
 )  # fmt: skip
 _NANOS: Final = 1_000_000_000
+_LONGEST: Final = 10**17
 
 
 def finish(value: Json) -> str | None:
@@ -72,8 +73,17 @@ def cost(draft: Draft, *names: str) -> None:
 
 def seconds(value: Json) -> int | None:
     """Seconds as nanoseconds."""
+    return _nanos(value, _NANOS)
+
+
+def milliseconds(value: Json) -> int | None:
+    """Milliseconds as nanoseconds."""
+    return _nanos(value, _NANOS // 1_000)
+
+
+def _nanos(value: Json, unit: int) -> int | None:
     number = as_number(value)
-    return int(number * _NANOS) if number is not None and 0 < number < 1e8 else None
+    return int(number * unit) if number is not None and 0 < number * unit < _LONGEST else None
 
 
 def definitions_of(value: Json) -> tuple[Json, ...] | None:

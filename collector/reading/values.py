@@ -11,6 +11,7 @@ from waypost.records import Json
 MAX_TEXT: Final = 4 << 20
 MAX_DEPTH: Final = 64
 _TOKENS_LIMIT: Final = 2**31
+_INT_LIMIT: Final = 2**63
 _OPENERS: Final = ("{", "[", '"')
 SCRUBBED: Final = "[Scrubbed due to"
 
@@ -132,7 +133,9 @@ def as_int(value: Json) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     number = as_number(value)
-    return int(number) if number is not None and number.is_integer() else None
+    if number is None or not number.is_integer() or abs(number) >= _INT_LIMIT:
+        return None  # JSON as it is stored has no greater ones
+    return int(number)
 
 
 def as_tokens(value: Json) -> int | None:

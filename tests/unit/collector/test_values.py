@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.convention import Reader
 from collector.reading.arguments import arguments_of
 from collector.reading.literal import read_fields, read_literal
 from collector.reading.model import finish
@@ -12,7 +13,7 @@ from collector.reading.recall import Recall
 from collector.reading.values import as_flag, as_int, as_list, as_number, as_text, loads, parsed
 from tests.factories import make_step, make_tool, span_id
 from waypost.assembly import assemble
-from waypost.records import Content, Json, Message, Status
+from waypost.records import Content, Json, Message, RawSpan, Status
 
 
 @pytest.mark.parametrize(
@@ -201,3 +202,15 @@ def test_log_records_tell_of_tools_and_of_failures() -> None:
     assert by_name["m"].error is not None
     assert by_name["m"].error.type == "RateLimitError"
     assert by_name["m"].system == ({"a": "b"},)
+
+
+@pytest.mark.parametrize("odd", [1e308, "1e300", "9" * 30, 2**63 - 1])
+def test_a_number_beyond_all_measure_is_not_read(odd: Json) -> None:
+    marks: list[dict[str, Json]] = [
+        {"ai.operationId": "ai.generateText.doGenerate", "ai.response.msToFirstChunk": odd},
+        {"gen_ai.operation.name": "chat", "gen_ai.server.time_to_first_token": odd},
+    ]
+    for attributes in marks:
+        span = RawSpan("1" * 32, "2" * 16, None, "chat", 1, 2, attributes=attributes)
+        assert Reader().read(span).step.ttft is None
+    assert odd == 2**63 - 1 or as_int(odd) is None
