@@ -131,6 +131,13 @@ def test_two_instrumentations_of_one_answer_are_one_step() -> None:
     assert [(s.span_id, s.model) for s in found.steps] == [(first.span_id, "m")]
 
 
+def test_of_two_that_tell_of_one_answer_the_first_to_begin_is_the_step() -> None:
+    first = make_step("a", **at(1, **BELOW, response_id="r", origin={"scope": "one"}))
+    second = make_step("b", **at(2, **BELOW, response_id="r", origin={"scope": "two"}))
+    for order in ([ROOT, first, second], [second, first, ROOT]):
+        assert [s.span_id for s in assemble(order).steps] == [first.span_id]
+
+
 def test_equal_agents_directly_nested_are_one_scope() -> None:
     inner = make_step("inner", kind=Kind.AGENT, agent="support", **at(0, **BELOW))
     other = make_step("other", kind=Kind.AGENT, agent="billing", **at(1, parent_id=inner.span_id))

@@ -62,7 +62,7 @@ class Tree:
         self.down = self._walk()
 
     def _link(self) -> None:
-        for node in self.nodes.values():
+        for node in sorted(self.nodes.values(), key=_order):
             step = node.step
             parent = self.nodes.get((step.trace_id, step.parent_id)) if step.parent_id else None
             if parent is node:
