@@ -6,7 +6,7 @@ from typing import Final
 from collector.reading.draft import Draft
 from collector.reading.literal import read_literal
 from collector.reading.results import unwrap
-from collector.reading.values import parsed
+from collector.reading.values import opened, parsed
 from waypost.records import Json, Status
 
 _CALL: Final = frozenset({"args", "kwargs", "sanitize_inputs_outputs", "self"})
@@ -22,7 +22,7 @@ def read_arguments(draft: Draft, name: str) -> None:
 
 def arguments_of(value: Json) -> Json:
     """The object of arguments in a value, else the value itself."""
-    value = parsed(value)
+    value = opened(value)
     if isinstance(value, str) and value.startswith(("{", "[")):
         try:
             value = read_literal(value)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Set
 from typing import Final
 
-from collector.reading.values import as_text, parsed
+from collector.reading.values import as_text, opened, parsed
 from waypost.records import Json
 
 Part = dict[str, Json]
@@ -41,7 +41,7 @@ def call_part(call_id: Json, name: Json, arguments: Json) -> Part:
     part: Part = {"type": "tool_call", "name": as_text(name) or ""}
     if found := as_text(call_id):
         part["id"] = found
-    value = parsed(arguments)
+    value = opened(arguments)
     part["arguments"] = value if isinstance(value, dict) else arguments
     return part
 

@@ -12,6 +12,7 @@ MAX_TEXT: Final = 4 << 20
 MAX_DEPTH: Final = 64
 _TOKENS_LIMIT: Final = 2**31
 _INT_LIMIT: Final = 2**63
+_TIMES: Final = 6
 _OPENERS: Final = ("{", "[", '"')
 SCRUBBED: Final = "[Scrubbed due to"
 
@@ -83,15 +84,25 @@ def _without_nul(value: Json, depth: int = 0) -> Json:
     return value
 
 
+def opened(value: Json) -> Json:
+    """What is left of a text when the JSON texts within JSON texts are read as well."""
+    for _ in range(_TIMES):
+        inner = parsed(value)
+        if not isinstance(inner, str) or inner == value:
+            return inner
+        value = inner
+    return value
+
+
 def as_dict(value: Json) -> dict[str, Json]:
     """The object in a value or in its JSON text, else an empty one."""
-    found = parsed(value)
+    found = opened(value)
     return found if isinstance(found, dict) else {}
 
 
 def as_list(value: Json) -> list[Json]:
     """The list in a value or in its JSON text, else an empty one."""
-    found = parsed(value)
+    found = opened(value)
     return found if isinstance(found, list) else []
 
 

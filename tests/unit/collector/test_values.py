@@ -1,5 +1,7 @@
 """Values as clients write them: JSON in texts, Python reprs, media, numbers."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,9 +10,18 @@ from collector.convention import Reader
 from collector.reading.arguments import arguments_of
 from collector.reading.literal import read_fields, read_literal
 from collector.reading.model import finish
-from collector.reading.parts import parts_of
+from collector.reading.parts import call_part, parts_of
 from collector.reading.recall import Recall
-from collector.reading.values import as_flag, as_int, as_list, as_number, as_text, loads, parsed
+from collector.reading.values import (
+    as_dict,
+    as_flag,
+    as_int,
+    as_list,
+    as_number,
+    as_text,
+    loads,
+    parsed,
+)
 from tests.factories import make_step, make_tool, span_id
 from waypost.assembly import assemble
 from waypost.records import Content, Json, Message, RawSpan, Status
@@ -146,6 +157,16 @@ def test_parts_of_every_maker(block: Json, wanted: dict[str, Json]) -> None:
 )  # fmt: skip
 def test_arguments_lose_their_envelopes(value: str, wanted: Json) -> None:
     assert arguments_of(value) == wanted
+
+
+def test_arguments_in_a_json_text_within_json_texts_keep_their_types() -> None:
+    sent: Json = {"gift": True, "note": None}
+    once = json.dumps(sent)
+    twice = json.dumps(once)
+    for value in (sent, once, twice, json.dumps(twice)):
+        assert arguments_of(value) == sent
+        assert call_part("c1", "look", value)["arguments"] == sent
+        assert as_dict(value) == sent
 
 
 @pytest.mark.parametrize(
