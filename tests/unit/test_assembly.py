@@ -169,6 +169,29 @@ def test_arguments_come_from_the_oldest_open_call_of_that_name() -> None:
     assert [(s.arguments, s.call_id) for s in found] == [({"n": 1}, "c1"), ({"n": 3}, "c3")]
 
 
+def test_a_call_that_failed_without_its_id_is_not_taken_for_one_that_another_step_names() -> None:
+    asked = (calling("look", "c1", order="A"), calling("look", "c2", order="A"))
+    model = make_step("m", **at(1, **BELOW, output=asked))
+    failed = make_tool("look", span_id=span_id("f"), **at(2, **BELOW, status=Status.ERROR))
+    done = make_tool("look", span_id=span_id("d"), **at(3, **BELOW, call_id="c1"))
+    found = assemble([ROOT, model, failed, done]).tool_steps
+    assert [s.call_id for s in found] == ["c2", "c1"]
+
+
+def test_a_bare_value_is_found_among_the_arguments_of_the_open_calls() -> None:
+    asked = (calling("look", "c1", order="A"), calling("look", "c2", order="B"))
+    model = make_step("m", **at(1, **BELOW, output=asked))
+    tools = [
+        make_tool("look", span_id=span_id(v), **at(2 + i, **BELOW, arguments=v))
+        for i, v in enumerate("BA")
+    ]
+    found = assemble([ROOT, model, *tools]).tool_steps
+    assert [(s.call_id, s.arguments) for s in found] == [
+        ("c2", {"order": "B"}),
+        ("c1", {"order": "A"}),
+    ]
+
+
 def test_call_ids_that_repeat_are_looked_up_in_their_own_agent_first() -> None:
     agents = [make_step(f"a{i}", kind=Kind.AGENT, agent=f"a{i}", **at(i, **BELOW)) for i in (1, 2)]
     steps: list[Step] = [ROOT, *agents]

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import takewhile
@@ -46,9 +46,13 @@ class Call:
 
 
 class Calls:
-    """The calls seen so far: by id and by name, in an agent run and in the whole trajectory."""
+    """The calls seen so far: by id and by name, in an agent run and in the whole trajectory.
 
-    def __init__(self) -> None:
+    `answered` are the runs and ids of those that a tool step names itself.
+    """
+
+    def __init__(self, answered: Container[tuple[int, str]]) -> None:
+        self._answered = answered
         self._by_id: dict[tuple[int, str], list[Call]] = {}
         self._by_name: dict[tuple[int, str], deque[Call]] = {}
 
@@ -83,12 +87,23 @@ class Calls:
         if not calls:
             return None
         near = [c for c, _ in zip(calls, range(_NEAR), strict=False) if not c.answered]
-        return next((c for c in near if c.arguments == arguments), near[0] if near else None)
+        # One that failed may lack its id while those beside it have theirs.
+        near = [c for c in near if (id(c.owner.agent), c.id) not in self._answered] or near
+        return next((c for c in near if _holds(c, arguments)), near[0] if near else None)
+
+
+def _holds(call: Call, arguments: Json) -> bool:
+    """Whether these are the call's arguments, or the bare value of one of them."""
+    told = call.arguments
+    if told == arguments:
+        return True
+    return isinstance(arguments, str) and isinstance(told, dict) and arguments in told.values()
 
 
 def match(ordered: Sequence[Node]) -> None:
     """Fill arguments and call ids of tool steps from the messages of the models before them."""
-    calls = Calls()
+    tools = (node for node in ordered if node.kind in TOOLS)
+    calls = Calls({(id(n.agent), call_id) for n in tools if (call_id := n.get("call_id"))})
     for node in ordered:
         if is_model(node):
             calls.add(node)
