@@ -26,6 +26,7 @@ _BLOCKS: Final = frozenset(
      "cachePoint", "guardContent", "citationsContent", "json"}
 )  # fmt: skip
 NAMES: Final = frozenset({DETAILS, *_OUTPUTS, *_ROLES})
+_ERROR_CODE: Final = 2
 _TOOLS: Final = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 
 Found = Iterator[tuple[str, Message]]
@@ -51,6 +52,23 @@ def _read_tool_events(draft: Draft, events: list[Event]) -> None:
                 draft.put("arguments_from", "span")
         elif event.name in _OUTPUTS and not draft.has("result"):
             draft.put("result", set_result(draft, event.attributes.get("message")))
+        elif event.name == DETAILS:
+            _read_tool_details(draft, event.attributes)
+
+
+def _read_tool_details(draft: Draft, attributes: Mapping[str, Json]) -> None:
+    """Strands tells of a tool in messages: its call is the input, its answer the output."""
+    for message in messages_of(attributes.get("gen_ai.input.messages")):
+        for part in message.tool_calls:
+            draft.put("call_id", part.get("id"))
+            if draft.put("arguments", arguments_of(part.get("arguments"))):
+                draft.put("arguments_from", "span")
+    for message in messages_of(attributes.get(_ANSWERS)):
+        for part in message.tool_responses:
+            draft.put("call_id", part.get("id"))
+            # A failed tool has none: what the model is told then is the error once more.
+            if not draft.has("result") and draft.span.status_code != _ERROR_CODE:
+                draft.put("result", set_result(draft, part.get("response")))
 
 
 def _read_model_events(draft: Draft, events: list[Event]) -> None:

@@ -425,6 +425,29 @@ def test_an_event_says_in_our_words_why_a_model_stopped(name: str, told: dict[st
     assert step.finish_reason == "tool_call"
 
 
+def test_the_messages_of_an_event_tell_what_a_tool_was_given_and_gave_back() -> None:
+    call: Json = {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"order": "A"}}
+    answer: Json = {"type": "tool_call_response", "id": "c1", "response": [{"text": '{"late": 4}'}]}
+    told: list[tuple[str, Json]] = [("gen_ai.input.messages", call),
+                                    ("gen_ai.output.messages", answer)]  # fmt: skip
+    events = tuple(
+        Event(
+            "gen_ai.client.inference.operation.details", 5,
+            {name: text_of([{"role": "tool", "parts": [part]}])},
+        )
+        for name, part in told
+    )  # fmt: skip
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look",
+        "gen_ai.provider.name": "strands-agents",
+    }  # fmt: skip
+    step = Reader().read(span(1, None, attributes=attributes, events=events)).step
+    assert (step.call_id, step.arguments, step.result) == ("c1", {"order": "A"}, {"late": 4})
+    assert step.arguments_from == "span"
+    failed = span(1, None, attributes=attributes, events=events, status_code=2)
+    assert Reader().read(failed).step.result is None
+
+
 def test_one_finish_reason_may_stand_by_itself() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
