@@ -8,15 +8,16 @@ from collector.reading.values import as_flag
 from waypost.names import STATUS
 from waypost.records import Event, Fault, Status
 
-_INTERRUPT: Final = "GraphInterrupt"
+_INTERRUPT: Final = re.compile(r"(?:<class ')?(?:\w+\.)*GraphInterrupt\b")
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _FAILED: Final = frozenset({"error", "failed", "failure"})
 _CLASS: Final = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning))\(")
 _ERROR_CODE: Final = 2
 _STATUSES: Final = {s.value: s for s in Status}
 _LEVEL: Final = "langfuse.observation.level"
+_SAID: Final = "langfuse.observation.status_message"
 _WORDS: Final = ("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status")
-_SPEAKING: Final = frozenset({STATUS, "error.type", "langgraph.interrupt", _LEVEL, *_WORDS})
+_SPEAKING: Final = frozenset({STATUS, "error.type", "langgraph.interrupt", _LEVEL, _SAID, *_WORDS})
 
 
 def read_outcome(draft: Draft) -> None:
@@ -26,7 +27,7 @@ def read_outcome(draft: Draft) -> None:
     exception = next((e for e in reversed(draft.span.events) if e.name == "exception"), None)
     said = _STATUSES.get(draft.text(STATUS) or "")
     if said is not None:
-        draft.put("status", said)
+        draft.fields["status"] = said  # our own word, whatever a result's envelope says
     elif _is_interrupt(draft, exception):
         draft.fields["status"] = Status.INTERRUPTED  # whatever the client calls it
     elif draft.fields.get("status") is Status.ERROR or _has_failed(draft):
@@ -50,11 +51,11 @@ def _is_silent(draft: Draft) -> bool:
 
 def _is_interrupt(draft: Draft, exception: Event | None) -> bool:
     span = draft.span
-    texts = [span.status_message, draft.text("error.type") or ""]
+    texts = [span.status_message, draft.text("error.type"), draft.text(_SAID)]
     if exception is not None:
-        kind = str(exception.attributes.get("exception.type") or "")
-        texts += [kind.rpartition(".")[2], str(exception.attributes.get("exception.message") or "")]
-    if any(t.startswith(_INTERRUPT) or t == _INTERRUPT for t in texts):
+        about = exception.attributes
+        texts += [str(about.get("exception.type")), str(about.get("exception.message"))]
+    if any(text and _INTERRUPT.match(text) for text in texts):
         return True
     if as_flag(draft.attributes.get("langgraph.interrupt")):
         return True
@@ -69,8 +70,7 @@ def _has_failed(draft: Draft) -> bool:
         return True
     if draft.text(_LEVEL) == "ERROR":
         return True
-    word = draft.text(*_WORDS) or ""
-    return word.lower() in _FAILED
+    return any((draft.text(word) or "").lower() in _FAILED for word in _WORDS)
 
 
 def _fault(draft: Draft, exception: Event | None) -> Fault:
@@ -89,8 +89,7 @@ def _fault(draft: Draft, exception: Event | None) -> Fault:
 
 def _said(draft: Draft) -> str:
     text = draft.span.status_message or draft.text(
-        "langfuse.observation.status_message", "gen_ai.framework.error.message", "error.message",
-        "exception.message",
+        _SAID, "gen_ai.framework.error.message", "error.message", "exception.message",
     )  # fmt: skip
     return text or ""
 

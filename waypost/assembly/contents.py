@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from waypost.assembly.tree import Key, Node
 from waypost.records import Content, Fault, Kind, Message, Status
 
+_INTERRUPT = "GraphInterrupt"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 
 
@@ -60,6 +61,9 @@ def _give_tool(node: Node, found: Mapping[str, tuple[Message, ...]]) -> None:
 
 def _fail(node: Node, message: Message) -> None:
     about = message.parts[0] if message.parts else {}
+    if str(about.get("exception.type")).rpartition(".")[2] == _INTERRUPT:
+        node.changes["status"] = Status.INTERRUPTED
+        return
     if node.get("error") is None:
         node.changes["error"] = Fault(
             str(about.get("exception.type") or "error"),

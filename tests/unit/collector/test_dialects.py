@@ -214,6 +214,52 @@ def test_an_interrupt_is_no_error_whatever_the_status(
     assert (step.error is None) is (status is Status.INTERRUPTED)
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.operation.name": "execute_tool", "error.type": "langgraph.errors.GraphInterrupt"},
+        {"gen_ai.operation.name": "execute_tool",
+         "error.type": "<class 'langgraph.errors.GraphInterrupt'>"},
+        {"langfuse.observation.type": "tool", "langfuse.observation.level": "ERROR",
+         "langfuse.observation.status_message": "GraphInterrupt((Interrupt(value=1),))"},
+    ],
+)  # fmt: skip
+def test_an_interrupt_is_known_by_its_full_name_and_by_langfuses_message(
+    attributes: dict[str, Json],
+) -> None:
+    step = read(attributes=attributes, status_code=2).step
+    assert (step.status, step.error) == (Status.INTERRUPTED, None)
+    failed = read(attributes={**attributes, "error.type": "GraphInterrupted"}).step
+    assert (failed.status is Status.ERROR) is ("error.type" in attributes)
+
+
+def test_an_exception_in_a_log_record_may_be_an_interrupt() -> None:
+    told: dict[str, Json] = {"exception.type": "langgraph.errors.GraphInterrupt"}
+    record = LogRecord(
+        "gen_ai.client.operation.exception", "1" * 32, "2" * 16, 5, attributes=told
+    )  # fmt: skip
+    tool = read(attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"}).step
+    (found,) = assemble([tool], read_log(record).contents).steps
+    assert (found.status, found.error) == (Status.INTERRUPTED, None)
+
+
+def test_a_tool_that_failed_within_a_task_that_did_not_has_failed() -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "execute_tool", "gen_ai.task.status": "success",
+        "gen_ai.tool.status": "error",
+    }  # fmt: skip
+    assert read(attributes=attributes).step.status is Status.ERROR
+
+
+def test_our_own_status_holds_whatever_the_result_says() -> None:
+    attributes: dict[str, Json] = {
+        "agent.trajectory.step": 1, "agent.trajectory.kind": "tool",
+        "agent.trajectory.status": "blocked",
+        "gen_ai.tool.call.result": '{"content": "no", "status": "error"}',
+    }  # fmt: skip
+    assert read("agent.trajectory.step", attributes=attributes).step.status is Status.BLOCKED
+
+
 def test_a_stack_trace_in_the_status_message_is_kept_apart() -> None:
     text = "ValueError('no')Traceback (most recent call last):\n  File x\nValueError: no"
     attributes: dict[str, Json] = {"openinference.span.kind": "TOOL", "tool.name": "t"}
