@@ -6,7 +6,7 @@ from collector.reading.arguments import read_arguments, read_result
 from collector.reading.draft import Draft
 from collector.reading.kinds import kind_of_word, set_kind
 from collector.reading.messages import answers_of, messages_of
-from collector.reading.values import as_dict, as_text
+from collector.reading.values import as_dict, as_text, as_tokens
 from waypost import names
 from waypost.records import Json, Kind, Message, RawSpan
 
@@ -39,7 +39,9 @@ def _read(draft: Draft) -> None:
         genai.read(draft)
         draft.payload("input", _REQUEST, _asked)
         draft.payload("output", _RESPONSE, _answered)
+        _read_usage(draft)
         _count_reasoning_once(draft)
+    draft.put("session", draft.text(_PREFIX + "session_id"))
     draft.shorten(_REQUEST, _RESPONSE, _PREFIX + "data")
 
 
@@ -49,6 +51,18 @@ def _asked(value: Json) -> tuple[Message, ...] | None:
 
 def _answered(value: Json) -> tuple[Message, ...] | None:
     return messages_of(as_dict(value).get("content"), "assistant") or None
+
+
+def _read_usage(draft: Draft) -> None:
+    """Its first versions say only in the model's answer what it cost."""
+    usage = as_dict(draft.object(_RESPONSE).get("usage_metadata"))
+    draft.count("input", usage.get("prompt_token_count"))
+    draft.count("cache_read", usage.get("cached_content_token_count"))
+    if "output" not in draft.tokens:
+        thought = as_tokens(usage.get("thoughts_token_count"))
+        said = as_tokens(usage.get("candidates_token_count"))
+        draft.count("output", said + (thought or 0) if said is not None else None)
+        draft.count("reasoning", thought)
 
 
 def _count_reasoning_once(draft: Draft) -> None:

@@ -14,6 +14,7 @@ from waypost.records import Json, Kind, Message, RawSpan, Status
 _KIND = "langsmith.span.kind"
 _IN, _OUT = "gen_ai.prompt", "gen_ai.completion"
 _META = "langsmith.metadata."
+_DETAILS = ("input_token_details", "output_token_details")
 _ENVIRONMENT = (_META + "LANGSMITH_", _META + "LANGCHAIN_")
 
 
@@ -62,11 +63,10 @@ def _read_model(draft: Draft) -> None:
     draft.count(
         "output", draft.attributes.get("gen_ai.usage.output_tokens"), usage.get("output_tokens")
     )
-    inputs, outputs = usage.get("input_token_details"), usage.get("output_token_details")
-    if isinstance(inputs, dict):
+    for told in (usage, {n: draft.attributes.get(f"gen_ai.usage.{n}") for n in _DETAILS}):
+        inputs, outputs = (as_dict(told.get(name)) for name in _DETAILS)
         draft.count("cache_read", inputs.get("cache_read"))
         draft.count("cache_write", inputs.get("cache_creation"))
-    if isinstance(outputs, dict):
         draft.count("reasoning", outputs.get("reasoning"))
     draft.put("provider", draft.text("gen_ai.system", _META + "ls_provider"))
 

@@ -14,7 +14,7 @@ from collector.reading.model import (
     request_params,
     seconds,
 )
-from collector.reading.values import as_flag, as_int, as_list, as_number
+from collector.reading.values import as_flag, as_int, as_list, as_number, as_tokens
 from waypost import names
 from waypost.records import Guard, Json, Kind, Memory, Message
 
@@ -76,12 +76,16 @@ def read_usage(draft: Draft) -> None:
         "cache_read", get(names.TOKENS_CACHE_READ), get("gen_ai.usage.cache_read_input_tokens"),
         get("gen_ai.usage.details.cache_read_tokens"), get("gen_ai.usage.cache_read_tokens"),
         get("gen_ai.usage.input_tokens.cache_read"), get("gen_ai.usage.input_tokens.cache_input"),
+        get("gen_ai.usage.input_tokens.cached"), get("gen_ai.usage.cached_tokens"),
+        get("gen_ai.usage.cached_input_tokens"),
+        get("gen_ai.usage.input_tokens_details.cached_tokens"),
+        get("gen_ai.usage.prompt_tokens_details.cached_tokens"),
     )  # fmt: skip
     draft.count(
         "cache_write", get(names.TOKENS_CACHE_WRITE),
         get("gen_ai.usage.cache_creation.input_tokens"),
         get("gen_ai.usage.cache_creation_input_tokens"),
-        get("gen_ai.usage.cache_write_input_tokens"),
+        get("gen_ai.usage.cache_write_input_tokens"), get("gen_ai.usage.cache_creation_tokens"),
         get("gen_ai.usage.details.cache_write_tokens"), get("gen_ai.usage.cache_write_tokens"),
         get("gen_ai.usage.input_tokens.cache_write"),
     )  # fmt: skip
@@ -90,6 +94,16 @@ def read_usage(draft: Draft) -> None:
         get("gen_ai.usage.reasoning.tokens"), get("gen_ai.usage.details.reasoning_tokens"),
         get("gen_ai.usage.output_tokens.reasoning"),
     )  # fmt: skip
+    _count_cache_within(draft, as_tokens(get("gen_ai.usage.total_tokens")))
+
+
+def _count_cache_within(draft: Draft, total: int | None) -> None:
+    """Bedrock counts the cache beside the input; its total, which holds both, shows that."""
+    tokens = draft.tokens
+    cached = tokens.get("cache_read", 0) + tokens.get("cache_write", 0)
+    told = [tokens[name] for name in ("input", "output") if name in tokens]
+    if cached and len(told) == 2 and total == sum(told, cached):
+        tokens["input"] += cached
 
 
 def _first_token(draft: Draft) -> int | None:

@@ -134,6 +134,11 @@ def test_the_second_step_of_a_kind_comes_from_the_pattern_of_the_first() -> None
     assert check(steps(GENAI_TOOL, [{}, call])) == 1
 
 
+def test_a_total_that_shows_the_cache_beside_the_input_is_read_the_long_way() -> None:
+    beside: dict[str, Json] = {"gen_ai.usage.total_tokens": 200 + 20 + 128}
+    assert check(steps(GENAI, [{}, beside, {}])) == 1
+
+
 def test_every_recorded_sample_reads_the_same_twice() -> None:
     for convention in (*conventions(), "agent_trajectory"):
         sent = spans_of(convention)
