@@ -11,8 +11,11 @@ from waypost.records import Json
 _TIMES: Final = 6
 _ENVELOPE: Final = frozenset(
     {"content", "additional_kwargs", "response_metadata", "type", "name", "id", "tool_call_id",
-     "artifact", "status", "is_error"}
+     "artifact", "status", "is_error", "role"}
 )  # fmt: skip
+# What only an envelope has beside its content.
+_TELLING: Final = frozenset({"type", "status", "tool_call_id"})
+_MESSAGE: Final = "ToolMessage("
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ def _opened_text(value: str, found: Result) -> Json:
         fields = read_fields(value)
         if "content" in fields:
             return _envelope(fields, found)
-    if value.startswith(("{'", "[{'", "['")):
+    if value.startswith(("{'", "[{'", "['", _MESSAGE)):
         try:
             return read_literal(value)
         except ValueError:
@@ -78,7 +81,7 @@ def _opened_object(value: dict[str, Json], found: Result) -> Json:
     inner = value.get("data")
     if isinstance(inner, dict) and value.get("type") == "tool":
         return _envelope(inner, found)
-    if "content" in value and set(value) <= _ENVELOPE and ("type" in value or "status" in value):
+    if "content" in value and set(value) <= _ENVELOPE and not _TELLING.isdisjoint(value):
         return _envelope(value, found)
     blocks = value.get("blocks")
     if isinstance(blocks, list) and "tool_name" in value:
