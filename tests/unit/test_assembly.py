@@ -259,6 +259,27 @@ def test_what_only_the_root_says_reaches_every_step() -> None:
     assert (found.session, found.cohort) == ("s", {"region": "eu"})
 
 
+def test_the_resource_says_who_and_where_when_no_span_does() -> None:
+    whose = {"session.id": "s", "user.id": "u"}
+    root = dataclasses.replace(ROOT, resource=whose)
+    step = make_step("m", **at(1, **BELOW, resource=whose))
+    found = assemble([root, step])
+    assert (found.session, found.user, found.steps[0].session) == ("s", "u", "s")
+    found = assemble([dataclasses.replace(root, session="own"), step])
+    assert (found.session, found.steps[0].session) == ("own", "own")
+
+
+def test_the_conversation_of_an_agent_that_a_tool_asks_is_its_callers() -> None:
+    def told(name: str, session: str, **fields: Any) -> Step:
+        return make_step(name, session=session, convention="pydantic_ai", **fields)
+
+    run = told("run", "a", kind=Kind.AGENT, agent="a", **at(0))
+    sub = told("sub", "b", kind=Kind.AGENT, agent="b", **at(1, parent_id=run.span_id))
+    step = told("m", "b", **at(2, parent_id=sub.span_id))
+    found = assemble([run, sub, step])
+    assert (found.session, found.steps[0].session) == ("a", "a")
+
+
 def test_nothing_is_inherited_from_the_making_of_an_agent() -> None:
     made = make_step("create", kind=Kind.OTHER, operation="create_agent", session="old", **at(0))
     step = make_step("m", **at(1, parent_id=made.span_id))

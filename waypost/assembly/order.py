@@ -8,6 +8,11 @@ from waypost.assembly.tree import Node, Tree, is_model, is_step
 from waypost.records import Kind
 
 _INHERITED: Final = ("session", "user", "environment", "service", "trajectory_id")
+_PROCESS: Final = (
+    ("session", ("session.id", "gen_ai.conversation.id", "session_id", "thread_id")),
+    ("user", ("user.id", "enduser.id", "user_id")),
+)
+_OWN_SESSIONS: Final = "pydantic_ai"  # it begins a conversation for each agent that a tool asks
 
 
 def settle_times(tree: Tree) -> bool:
@@ -104,8 +109,10 @@ def inherit(tree: Tree, cohort_keys: Sequence[str]) -> None:
     """What a span does not say of itself, its scopes say."""
     cohorts = Cohorts(cohort_keys)
     for node in tree.down:
-        above = node.parent.inherited if node.parent is not None else {}
+        above = node.parent.inherited if node.parent is not None else _of_resource(node)
         own = _own(node, cohorts if cohort_keys else None)
+        if node.step.convention == _OWN_SESSIONS and "session" in above:
+            own.pop("session", None)
         if node.step.operation == "create_agent":
             own = {}
         cohort = {**above.get("cohort", {}), **own.get("cohort", {})}
@@ -117,6 +124,13 @@ def inherit(tree: Tree, cohort_keys: Sequence[str]) -> None:
         for field, value in node.inherited.items():
             if value != node.step.cohort if field == "cohort" else field not in own:
                 node.changes[field] = value
+
+
+def _of_resource(node: Node) -> dict[str, Any]:
+    """Who and where by the resource, for which no span has a word of its own."""
+    resource = node.step.resource
+    found = ((field, next(filter(None, map(resource.get, n)), None)) for field, n in _PROCESS)
+    return {field: value for field, value in found if isinstance(value, str)}
 
 
 def _own(node: Node, cohorts: Cohorts | None) -> dict[str, Any]:
