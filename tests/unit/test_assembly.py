@@ -228,6 +228,16 @@ def test_a_call_nobody_answered_interrupts_a_run_that_has_ended() -> None:
     assert (found.status, found.steps[-1].status) == (Status.INTERRUPTED, Status.INTERRUPTED)
 
 
+def test_a_last_call_nobody_answered_is_waited_for_also_where_earlier_ones_have_spans() -> None:
+    first = make_step("m", span_id=span_id(1), **at(1, **BELOW, output=(calling("look", "c1"),)))
+    tool = make_tool("look", **at(2, **BELOW, call_id="c1"))
+    last = make_step("m", span_id=span_id(2), **at(3, **BELOW, output=(calling("pay", "c2"),)))
+    found = assemble([ROOT, first, tool, last])
+    assert (found.status, found.final_step) == (Status.INTERRUPTED, None)
+    paid = make_tool("pay", **at(4, **BELOW, call_id="c2"))
+    assert assemble([ROOT, first, tool, last, paid]).status is Status.OK
+
+
 def test_the_final_step_is_the_last_answer_of_the_outermost_run() -> None:
     sub = make_step("sub", kind=Kind.AGENT, agent="sub", **at(3, **BELOW))
     main = make_step("m", **at(1, **BELOW, output=(text("assistant", "main"),)))

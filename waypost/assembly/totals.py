@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from waypost.assembly.closing import closed_with
 from waypost.assembly.order import Numbers
 from waypost.assembly.tree import Node, Tree, is_model, is_scope
 from waypost.records import Kind, Message, Status, Tokens
@@ -94,6 +95,9 @@ def _waits(ordered: Sequence[Node], tree: Tree, trace_id: str, *, ended: bool) -
             later = last.step.started_at > node.step.started_at and last is not node
             if not later or last.get("status") is Status.INTERRUPTED:
                 return True
+    if ended and is_model(last) and last.step.trace_id == trace_id:
+        calls = (part for message in last.get("output") for part in message.tool_calls)
+        return any(closed_with(last, part) is None for part in calls)
     return ended and last.step.derived and last.get("status") is Status.INTERRUPTED
 
 
