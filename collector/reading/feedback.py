@@ -5,7 +5,7 @@ from typing import Final
 
 from collector.reading.draft import Draft
 from collector.reading.indexed import objects_of
-from collector.reading.values import as_int, as_number, as_text
+from collector.reading.values import as_dict, as_int, as_number, as_text
 from waypost.names import EVENT_EVALUATION, EVENT_FEEDBACK, RESPONSE_ID, STEP
 from waypost.records import Feedback, Json, Kind, LogRecord
 
@@ -67,7 +67,7 @@ def _read_annotations(draft: Draft) -> None:
                         span_id=span_id if target == "step" else None,
                         session=draft.text("session.id") if target == "session" else None,
                         value=as_number(entry.get("score")),
-                        label=as_text(entry.get("label")),
+                        label=_label(entry.get("label")),
                         passed=verdict(entry.get("label")),
                         explanation=as_text(entry.get("explanation")) or "",
                         source=source_of(entry.get("annotator_kind")),
@@ -79,7 +79,8 @@ def _read_annotations(draft: Draft) -> None:
 
 def feedback_of_record(record: LogRecord) -> Feedback | None:
     """The verdict in a log record."""
-    return _of_event(record.attributes, record.trace_id, record.span_id, record.at)
+    told = {**as_dict(record.body), **record.attributes}
+    return _of_event(told, record.trace_id, record.span_id, record.at)
 
 
 def _of_event(
@@ -88,7 +89,7 @@ def _of_event(
     name = as_text(attributes.get("gen_ai.evaluation.name"))
     if name is None:
         return None
-    label = as_text(attributes.get("gen_ai.evaluation.score.label"))
+    label = _label(attributes.get("gen_ai.evaluation.score.label"))
     number = as_int(attributes.get(STEP))
     target = as_text(attributes.get("agent.trajectory.target")) or "step"
     return Feedback(
@@ -104,11 +105,24 @@ def _of_event(
         label=label,
         passed=verdict(label),
         explanation=as_text(attributes.get("gen_ai.evaluation.explanation")) or "",
-        source=source_of(attributes.get("gen_ai.evaluation.source")),
+        source=_source(attributes),
         by=as_text(attributes.get("gen_ai.evaluation.by")),
         at=at,
         error=as_text(attributes.get("error.type")),
     )
+
+
+def _label(value: Json) -> str | None:
+    """A label, which may come as a flag."""
+    return str(value).lower() if isinstance(value, bool) else as_text(value)
+
+
+def _source(attributes: Mapping[str, Json]) -> str:
+    told = attributes.get("gen_ai.evaluation.source")
+    if told is None:  # pydantic-evals names the judge's class instead
+        judge = as_dict(attributes.get("gen_ai.evaluation.evaluator.source")).get("name")
+        told = "llm" if isinstance(judge, str) and judge.startswith("LLM") else None
+    return source_of(told)
 
 
 def verdict(label: Json) -> bool | None:

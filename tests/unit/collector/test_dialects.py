@@ -438,6 +438,33 @@ def test_both_words_for_a_model_that_judges_are_one(word: str) -> None:
     assert [f.source for f in read_log(record).feedback] == ["model"]
 
 
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_verdict_may_be_a_flag(flag: bool) -> None:
+    told: dict[str, Json] = {
+        "gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": flag,
+    }  # fmt: skip
+    record = LogRecord("gen_ai.evaluation.result", "1" * 32, "2" * 16, 5, attributes=told)
+    noted: dict[str, Json] = {
+        "openinference.span.kind": "LLM", "annotations.0.annotation.name": "tone",
+        "annotations.0.annotation.label": flag,
+    }  # fmt: skip
+    found = [*read_log(record).feedback, *read(attributes=noted).feedback]
+    assert [(f.label, f.passed) for f in found] == [(str(flag).lower(), flag)] * 2
+
+
+@pytest.mark.parametrize(("judge", "wanted"), [("LLMJudge", "model"), ("IsInstance", "code")])
+def test_a_judge_of_pydantic_evals_is_known_by_its_class(judge: str, wanted: str) -> None:
+    told: dict[str, Json] = {
+        "gen_ai.evaluation.name": "tone",
+        "gen_ai.evaluation.evaluator.source": json.dumps({"name": judge, "arguments": None}),
+    }
+    for record in (
+        LogRecord("gen_ai.evaluation.result", "1" * 32, "2" * 16, 5, attributes=told),
+        LogRecord("gen_ai.evaluation.result", "1" * 32, "2" * 16, 5, body=told),
+    ):
+        assert [f.source for f in read_log(record).feedback] == [wanted]
+
+
 def test_a_log_of_the_new_kind_keeps_its_messages_in_order() -> None:
     messages: list[Json] = [
         {"role": "user", "parts": [{"type": "text", "content": t}]} for t in "aab"
