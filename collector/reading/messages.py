@@ -102,6 +102,7 @@ def _of_text(value: str, role: str) -> Iterator[Message]:
 def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:
     if not value:
         return
+    value = _listed(value)
     if _is_pair(value) and depth:
         yield message_of({"role": value[0], "content": value[1]})
     elif _holds_messages(value[0]):
@@ -109,6 +110,14 @@ def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:
             yield from _found(item, role, depth + 1)
     else:
         yield Message(role, tuple(parts_of(value)))
+
+
+def _listed(value: list[Json]) -> list[Json]:
+    """The messages in a list of JSON texts, as an attribute that may only hold texts has them."""
+    if not isinstance(value[0], str) or not value[0].startswith("{"):
+        return value
+    found = [parsed(item) for item in value]
+    return found if all(map(is_message, found)) else value
 
 
 def _is_pair(value: list[Json]) -> bool:
@@ -275,12 +284,16 @@ def _responses_item(value: Mapping[str, Json]) -> Message:
 
 def split_definitions(value: Json) -> tuple[Json, list[Json]]:
     """A list of messages without the tool definitions that Langfuse mixes in, and those."""
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        return split_definitions(value["messages"])
     if not isinstance(value, list):
         return value, []
     rest: list[Json] = []
     found: list[Json] = []
     for item in value:
-        content = item.get("content") if isinstance(item, dict) else None
+        content = None
+        if isinstance(item, dict) and item.get("role") == "tool":
+            content = parsed(item.get("content"))
         if (
             isinstance(content, dict)
             and content.get("type") == "function"

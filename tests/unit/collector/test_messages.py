@@ -46,6 +46,13 @@ def test_a_list_of_whole_responses_holds_messages_and_is_no_list_of_parts() -> N
     assert [m.text for m in messages_of([response], "assistant")] == ["a"]
 
 
+def test_a_list_of_json_texts_holds_messages_and_one_of_other_texts_is_content() -> None:
+    told: list[Json] = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
+    found = messages_of([json.dumps(m) for m in told])
+    assert [(m.role, m.text) for m in found] == [("user", "hi"), ("assistant", "ho")]
+    assert [m.text for m in messages_of(['{"a": 1}', "b"])] == ['{"a": 1}\nb']
+
+
 THOUGHT: dict[str, Json] = {"type": "thinking", "thinking": "hm", "signature": "s"}
 USE: dict[str, Json] = {
     "type": "tool_use",

@@ -1,6 +1,7 @@
 """What clients were seen to send that no recorded sample holds."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_langfuse_usage_in_the_words_of_the_providers(usage: Json, wanted: tuple
         "langfuse.observation.usage_details": text_of(usage),
     }
     assert Reader().read(span(1, None, attributes=attributes)).step.tokens == Tokens(*wanted)
+
+
+@pytest.mark.parametrize("hold", [lambda m: m, lambda m: {"messages": m}])
+@pytest.mark.parametrize("write", [lambda c: c, text_of])
+def test_definitions_among_langfuses_messages_are_the_tools(
+    hold: Callable[[Json], Json], write: Callable[[Json], Json]
+) -> None:
+    tool: Json = {"type": "function", "function": {"name": "look"}}
+    told: Json = [{"role": "user", "content": "hi"}, {"role": "tool", "content": write(tool)}]
+    attributes: dict[str, Json] = {
+        "langfuse.observation.type": "generation", "langfuse.observation.input": hold(told),
+    }  # fmt: skip
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert ([m.role for m in step.input], step.tools) == (["user"], (tool,))
 
 
 def test_what_a_decorated_function_was_given_is_read_out_of_its_call() -> None:
