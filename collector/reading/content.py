@@ -5,7 +5,7 @@ from typing import Final
 
 from collector.reading.arguments import arguments_of, set_result
 from collector.reading.draft import Draft
-from collector.reading.messages import answers_of, finish_of, message_of, messages_of
+from collector.reading.messages import answers_of, finish_of, is_message, message_of, messages_of
 from collector.reading.model import definitions_of, finish, instructions_of
 from collector.reading.parts import parts_of
 from collector.reading.values import as_dict, parsed
@@ -106,6 +106,8 @@ def _choice(body: Mapping[str, Json]) -> Message:
     inner = body.get("message", body.get("gen_ai.completion", body.get("content")))
     if isinstance(inner, str):
         inner = _blocks(inner)
+    if isinstance(inner, str) and is_message(told := parsed(inner)):
+        inner = told  # a map, made a text by an exporter that knows none
     if isinstance(inner, dict):
         return message_of({"role": "assistant", **inner}, "assistant")
     calls = parsed(body.get("tool_calls"))

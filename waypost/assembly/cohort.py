@@ -87,15 +87,13 @@ def _first(values: Mapping[str, Json], names: Iterable[str]) -> str | None:
 def metadata_of(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
     """The object in the attribute `metadata`, which is JSON text."""
     value = attributes.get("metadata")
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            found = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return {}
-        return found if isinstance(found, dict) else {}
-    return {}
+    for _ in range(2):  # a client may quote what is JSON text already
+        if isinstance(value, str) and value.lstrip().startswith(("{", '"')):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _plain(value: Json) -> str | None:

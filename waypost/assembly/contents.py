@@ -34,7 +34,7 @@ def _each_once(contents: Sequence[Content]) -> tuple[Message, ...]:
 def _give(node: Node, found: Mapping[str, tuple[Message, ...]]) -> None:
     if node.kind in _TOOLS:
         _give_tool(node, found)
-    elif node.kind is Kind.LLM:
+    elif node.kind in (Kind.LLM, Kind.AGENT):
         _give_model(node, found)
     if "error" in found and not (node.get("output") or node.get("result")):
         _fail(node, found["error"][-1])  # one that still answered failed on the way, and recovered

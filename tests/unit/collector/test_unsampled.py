@@ -512,6 +512,36 @@ def test_the_messages_of_an_event_tell_what_a_tool_was_given_and_gave_back() -> 
     assert Reader().read(failed).step.result is None
 
 
+def test_a_choice_whose_message_is_json_text_is_that_message() -> None:
+    call: Json = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = text_of({"role": "assistant", "tool_calls": [call]})
+    attributes: dict[str, Json] = {"gen_ai.operation.name": "chat"}
+    found = [
+        Reader()
+        .read(span(1, None, attributes=attributes, events=(Event("gen_ai.choice", 5, told),)))
+        .step.output[0]
+        for told in ({"message": said}, {"message": '{"answer": 1}'})
+    ]
+    assert [len(m.tool_calls) for m in found] == [1, 0]
+    assert found[1].text == '{"answer": 1}'
+
+
+def test_records_tell_of_an_agents_run_as_well() -> None:
+    run = span(1, None, attributes={"gen_ai.operation.name": "invoke_agent"})
+    record = LogRecord("gen_ai.user.message", run.trace_id, run.span_id, 5, body={"content": "hi"})
+    found = assemble([Reader().read(run).step], read_log(record).contents)
+    assert [m.text for m in found.input] == ["hi"]
+
+
+@pytest.mark.parametrize("write", [lambda v: v, text_of, lambda v: " " + text_of(v),
+                                   lambda v: text_of(text_of(v))])  # fmt: skip
+def test_metadata_is_an_object_or_its_json_text(write: Callable[[Json], Json]) -> None:
+    told = write({"session_id": "s", "user_id": "u"})
+    attributes: dict[str, Json] = {"openinference.span.kind": "LLM", "metadata": told}
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert (step.session, step.user) == ("s", "u")
+
+
 def test_one_finish_reason_may_stand_by_itself() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
