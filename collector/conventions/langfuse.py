@@ -67,6 +67,9 @@ def _read(draft: Draft) -> None:
 def _read_model(draft: Draft) -> None:
     draft.put("model", draft.text("langfuse.observation.model.name"))
     draft.put("provider", draft.text(_META + "ls_provider"))
+    if not draft.has("model"):
+        asked = draft.text("gen_ai.request.model", _META + "ls_model_name")
+        draft.put("model_requested", asked)
     parameters = draft.object("langfuse.observation.model.parameters")
     draft.put("params", params_of(parameters))
     draft.payload("input", _INPUT, lambda value: _conversation(draft, value))

@@ -69,6 +69,7 @@ def _read_model(draft: Draft) -> None:
         draft.count("cache_write", inputs.get("cache_creation"))
         draft.count("reasoning", outputs.get("reasoning"))
     draft.put("provider", draft.text("gen_ai.system", _META + "ls_provider"))
+    draft.put("model_requested", draft.text("gen_ai.request.model", _META + "ls_model_name"))
 
 
 def _answers(value: Json) -> tuple[Message, ...] | None:

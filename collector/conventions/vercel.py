@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import orjson
+
 from collector.convention import Convention
 from collector.reading.arguments import read_arguments, read_result
 from collector.reading.draft import Draft
@@ -103,6 +105,8 @@ def _read_output(draft: Draft) -> None:
     if isinstance(thought, str) and thought:
         parts.append({"type": "reasoning", "content": thought})
     text = get("ai.response.text") or get("ai.response.object")
+    if isinstance(text, dict | list) and text:
+        text = orjson.dumps(text).decode()
     if isinstance(text, str) and text:
         parts.append(text_part(text))
     calls = [c for c in as_list(get("ai.response.toolCalls")) if isinstance(c, dict)]

@@ -542,6 +542,25 @@ def test_metadata_is_an_object_or_its_json_text(write: Callable[[Json], Json]) -
     assert (step.session, step.user) == ("s", "u")
 
 
+@pytest.mark.parametrize(
+    ("marker", "metadata"),
+    [({"langfuse.observation.type": "generation"}, "langfuse.observation.metadata."),
+     ({"langsmith.span.kind": "llm"}, "langsmith.metadata.")],
+)  # fmt: skip
+def test_the_model_may_stand_in_the_metadata_only(marker: dict[str, Json], metadata: str) -> None:
+    told: dict[str, Json] = {**marker, metadata + "ls_model_name": "m"}
+    step = Reader().read(span(1, None, attributes=told)).step
+    assert step.model_requested == "m"
+
+
+def test_an_object_that_vercel_generated_is_the_answer() -> None:
+    attributes: dict[str, Json] = {
+        "ai.operationId": "ai.generateObject.doGenerate", "ai.response.object": {"a": 1},
+    }  # fmt: skip
+    step = Reader().read(span(1, None, attributes=attributes)).step
+    assert step.output[0].text == '{"a":1}'
+
+
 def test_one_finish_reason_may_stand_by_itself() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
