@@ -8,7 +8,7 @@ import orjson
 from collector import moving
 from collector.convention import Convention
 from collector.reading import genai
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import read_arguments, set_result
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import groups_of, objects_of, read_messages, take_list
@@ -19,10 +19,13 @@ from collector.reading.results import unwrap
 from collector.reading.values import as_text, parsed
 from collector.reading.whole import answer_id, complete_input, complete_output
 from waypost import names
+from waypost.assembly.cohort import metadata_of
 from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 
 _KIND = "openinference.span.kind"
 _IN, _OUT = "input.value", "output.value"
+_MIME, _JSON = "output.mime_type", "application/json"
+_PROVIDERS = ("gen_ai.provider.name", "gen_ai.system")
 _PARAMETERS = "llm.invocation_parameters"
 _FIRST_TOKEN = "First Token Stream Event"  # noqa: S105 - the name of an event
 
@@ -87,9 +90,10 @@ def last_message(value: Json) -> tuple[Message, ...] | None:
 def _read_model(draft: Draft) -> None:
     draft.put("model_requested", draft.text("llm.request.model_name"))
     draft.put("model", draft.text("llm.response.model_name", "llm.model_name"))
-    draft.put("provider", draft.text("llm.provider", "llm.system"))
+    draft.put("provider", draft.text("llm.provider", "llm.system", *_PROVIDERS))
     _read_answer(draft)
     _read_parameters(draft)
+    _read_metadata(draft)
     _read_tools(draft)
     read_messages(draft, "input", "llm.input_messages.")
     complete_input(draft, _IN)
@@ -128,6 +132,16 @@ def _read_parameters(draft: Draft) -> None:
         draft.shortened[_PARAMETERS] = orjson.dumps(rest).decode()
 
 
+def _read_metadata(draft: Draft) -> None:
+    """LangChain names provider and model in the metadata of the run as well."""
+    asked = draft.text("gen_ai.request.model")
+    unnamed = not (asked or draft.has("model") or draft.has("model_requested"))
+    if unnamed or not draft.has("provider"):
+        metadata = metadata_of(draft.attributes)
+        draft.put("provider", as_text(metadata.get("ls_provider")))
+        draft.put("model_requested", as_text(metadata.get("ls_model_name")) if unnamed else None)
+
+
 def _read_tools(draft: Draft) -> None:
     found = objects_of(draft, "llm.tools.", "tool.")
     if found:
@@ -152,7 +166,14 @@ def _read_tool(draft: Draft) -> None:
     draft.put("tool", name or draft.span.name.removesuffix(".__call__"))
     draft.put("call_id", draft.text("tool_call.id", "tool.id", "tool.call_id"))
     read_arguments(draft, _IN)
-    read_result(draft, _OUT)
+    draft.payload("result", _OUT, lambda value: set_result(draft, _declared(draft, value)))
+
+
+def _declared(draft: Draft, value: Json) -> Json:
+    """The number or the flag in a text that its sender declares to be JSON, else the value."""
+    if not isinstance(value, str) or draft.attributes.get(_MIME) != _JSON:
+        return value
+    return value if value.startswith(("{", "[")) else parsed(value, declared=True)
 
 
 def _read_handoff(draft: Draft) -> None:
@@ -189,7 +210,7 @@ def _move_input(draft: Draft, value: Json) -> bool:
 
 def _move_output(draft: Draft, value: Json) -> bool:
     if draft.kind in (Kind.TOOL, Kind.PLAN):
-        return moving.result(draft, value)
+        return _declared(draft, value) is value and moving.result(draft, value)
     _read_answer(draft)
     genai.read_answer(draft)  # as it fills what this attribute does not say
     draft.fields.setdefault("finish_reason", None)

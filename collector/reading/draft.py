@@ -8,7 +8,9 @@ from collector.reading.values import as_dict, as_text, as_tokens, parsed
 from collector.runs import RunAttributes
 from waypost.records import Content, Event, Feedback, Json, Kind, Message, RawSpan, Tokens
 
-_SAID: Final[Mapping[str, type]] = {"system": tuple, "tools": tuple, "arguments": dict}
+_SAID: Final[Mapping[str, type]] = {
+    "system": tuple, "tools": tuple, "arguments": dict, "result": list,
+}  # fmt: skip
 EMPTY: Final[tuple[object, ...]] = (None, "", (), [], {})
 
 
@@ -83,7 +85,7 @@ class Draft:
             return
         if built in EMPTY:
             # An empty list is what was said: it differs from nothing said, and it is kept so;
-            # so are the arguments of a call that needs none.
+            # so are the arguments of a call that needs none, and a result that lists nothing.
             if isinstance(built, _SAID.get(field, ())):
                 self.fields[field] = built
                 self.taken.add(name)

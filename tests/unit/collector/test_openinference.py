@@ -105,6 +105,24 @@ def test_a_query_is_bare(kind: str, attributes: dict[str, Json], wanted: str) ->
     assert openinference(kind, attributes).query == wanted
 
 
+@pytest.mark.parametrize(
+    ("value", "mime", "wanted"),
+    [("42", "application/json", 42), ("true", "application/json", True), ("42", "text/plain", "42"),
+     ("so", "application/json", "so"), ("[]", "text/plain", []), ("{}", "application/json", None)],
+)  # fmt: skip
+def test_a_result_is_read_as_what_it_is_declared_to_be(value: str, mime: str, wanted: Json) -> None:
+    told: dict[str, Json] = {"tool.name": "t", "output.value": value, "output.mime_type": mime}
+    assert openinference("TOOL", told).result == wanted
+
+
+def test_provider_and_model_may_stand_in_the_metadata_only() -> None:
+    told: dict[str, Json] = {"metadata": '{"ls_provider": "openai", "ls_model_name": "m"}'}
+    alone = openinference("LLM", told)
+    named = openinference("LLM", {**told, "llm.model_name": "m-2026", "gen_ai.system": "azure"})
+    assert (alone.provider, alone.model_requested, alone.model) == ("openai", "m", None)
+    assert (named.provider, named.model_requested, named.model) == ("azure", None, "m-2026")
+
+
 def test_a_retriever_s_private_half_is_no_second_retrieval() -> None:
     outer = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever.retrieve")
     inner = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever._retrieve")
