@@ -41,7 +41,7 @@ def call_part(call_id: Json, name: Json, arguments: Json) -> Part:
     part: Part = {"type": "tool_call", "name": as_text(name) or ""}
     if found := as_text(call_id):
         part["id"] = found
-    value = opened(arguments)
+    value = opened(arguments) if arguments != "" else {}  # so a stream ends that brought none
     part["arguments"] = value if isinstance(value, dict) else arguments
     return part
 

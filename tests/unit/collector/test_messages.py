@@ -53,6 +53,13 @@ def test_a_list_of_json_texts_holds_messages_and_one_of_other_texts_is_content()
     assert [m.text for m in messages_of(['{"a": 1}', "b"])] == ['{"a": 1}\nb']
 
 
+@pytest.mark.parametrize(("given", "wanted"), [("", {}), (None, None), ("{}", {}), ("a", "a")])
+def test_empty_text_is_no_arguments_and_nothing_is_unknown_ones(given: Json, wanted: Json) -> None:
+    call: Json = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": given}}
+    (message,) = messages_of([{"role": "assistant", "tool_calls": [call]}])
+    assert message.tool_calls[0]["arguments"] == wanted
+
+
 THOUGHT: dict[str, Json] = {"type": "thinking", "thinking": "hm", "signature": "s"}
 USE: dict[str, Json] = {
     "type": "tool_use",
