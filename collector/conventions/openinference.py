@@ -16,7 +16,7 @@ from collector.reading.kinds import set_kind
 from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
-from collector.reading.values import as_text, parsed
+from collector.reading.values import as_number, as_text, parsed
 from collector.reading.whole import answer_id, complete_input, complete_output
 from waypost import names
 from waypost.assembly.cohort import metadata_of
@@ -104,11 +104,20 @@ def _read_model(draft: Draft) -> None:
     draft.payload("input", _IN, lambda value: messages_of(value) or None)
     draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
     cost(draft, "llm.cost.total")
+    if not draft.has("cost_usd"):
+        _add_costs(draft)
     _read_usage(draft)
     for index, event in draft.events(_FIRST_TOKEN):
         draft.read_events.add(index)
         if event.at > draft.span.started_at:
             draft.put("ttft", event.at - draft.span.started_at)
+
+
+def _add_costs(draft: Draft) -> None:
+    parts = [as_number(draft.attributes.get("llm.cost." + n)) for n in ("prompt", "completion")]
+    total = sum(part for part in parts if part is not None)
+    if draft.put("cost_usd", total if total > 0 else None):
+        draft.put("cost_source", "reported")
 
 
 def _read_answer(draft: Draft) -> None:

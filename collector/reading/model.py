@@ -64,11 +64,20 @@ def cost(draft: Draft, *names: str) -> None:
     for name in names:
         value = parsed(draft.attributes.get(name))
         if isinstance(value, dict):
-            value = value.get("total", value.get("total_cost"))
+            value = _total(value)
         number = as_number(value)
         if number is not None and number > 0 and draft.put("cost_usd", number):
             draft.put("cost_source", "reported")
             return
+
+
+def _total(costs: Mapping[str, Json]) -> float | None:
+    """The total among costs, else the sum of what is told apart."""
+    for name in ("total", "total_cost"):
+        if name in costs:
+            return as_number(costs[name])
+    told = [number for cost in costs.values() if (number := as_number(cost)) is not None]
+    return sum(told) if told else None
 
 
 def seconds(value: Json) -> int | None:

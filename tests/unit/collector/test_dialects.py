@@ -284,6 +284,24 @@ def test_langfuse_sums_the_kinds_of_input() -> None:
     assert (step.input[0].text, step.output[0].text, step.cost_usd) == ("hi", "ho", 0.25)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "wanted"),
+    [
+        ({"langfuse.observation.type": "generation",
+          "langfuse.observation.cost_details": '{"input": 0.25, "output": "0.5"}'}, 0.75),
+        ({"langfuse.observation.type": "generation",
+          "langfuse.observation.cost_details": {"input": 0.25, "total": 0.5}}, 0.5),
+        ({"openinference.span.kind": "LLM", "llm.cost.prompt": 0.25,
+          "llm.cost.completion": "0.5"}, 0.75),
+        ({"openinference.span.kind": "LLM", "llm.cost.prompt": 0.0}, None),
+    ],
+)  # fmt: skip
+def test_a_cost_told_in_parts_is_their_sum(
+    attributes: dict[str, Json], wanted: float | None
+) -> None:
+    assert read(attributes=attributes).step.cost_usd == wanted
+
+
 def test_adk_reasoning_is_counted_once() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "openai",
