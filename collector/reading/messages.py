@@ -29,11 +29,14 @@ _SPEAKERS: Final = ("user", "human", "assistant", "ai", "system")
 _ITEM_TYPES: Final = ("message", "function_call", "function_call_output", "reasoning")
 _CALL_TYPES: Final = ("tool_use", "tool_call", "tool-call", "function_call")
 _HOLDERS: Final = (
-    "messages", "input_messages", "contents", "generations", "choices", "output_messages",
+    "messages", "input_messages", "contents", "generations", "choices", "candidates",
+    "output_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",
 )  # fmt: skip
+_ANSWERS: Final = ("generations", "choices", "candidates", "output", "outputs")
 _FINISH_HOLDERS: Final = (
-    "choices", "generations", "generation_info", "message", "kwargs", "response_metadata",
+    "choices", "candidates", "generations", "generation_info", "message", "kwargs",
+    "response_metadata",
 )  # fmt: skip
 _DEPTH: Final = 8
 _PLAIN_NAMES: Final = frozenset({"role", "parts", "finish_reason"})
@@ -159,18 +162,24 @@ def _of_object(value: dict[str, Json], role: str, depth: int) -> Iterator[Messag
         yield message_of(value, role)
         return
     inner = value.get("message")
+    if not isinstance(inner, dict) and _holds_parts(value.get("content")):
+        inner = value["content"]  # one of Gemini's candidates
     if isinstance(inner, dict):
         yield message_of(inner, "assistant")
         return
     for name in _HOLDERS:
         if value.get(name):
-            guess = "assistant" if name in ("generations", "choices", "output", "outputs") else role
+            guess = "assistant" if name in _ANSWERS else role
             yield from _found(parsed(value[name]), guess, depth + 1)
             return
     if "content" in value or "tool_calls" in value or "parts" in value:
         yield message_of(value, role)
     elif isinstance(value.get("text"), str) or _is_block(value):
         yield Message(role, tuple(parts_of(value)))
+
+
+def _holds_parts(content: Json) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("parts"), list)
 
 
 def message_of(value: Mapping[str, Json], role: str = "user") -> Message:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from collector.reading.messages import messages_of
+from collector.reading.messages import finish_of, messages_of
 from waypost.records import Json
 
 
@@ -51,6 +51,15 @@ def test_a_list_of_json_texts_holds_messages_and_one_of_other_texts_is_content()
     found = messages_of([json.dumps(m) for m in told])
     assert [(m.role, m.text) for m in found] == [("user", "hi"), ("assistant", "ho")]
     assert [m.text for m in messages_of(['{"a": 1}', "b"])] == ['{"a": 1}\nb']
+
+
+def test_geminis_candidates_hold_its_answer_and_why_it_stopped() -> None:
+    call: Json = {"function_call": {"id": "c1", "name": "f", "args": {"a": 1}}}
+    said: Json = {"candidates": [
+        {"content": {"role": "model", "parts": [call]}, "finish_reason": "STOP"}]}  # fmt: skip
+    (message,) = messages_of(said, "assistant")
+    assert (message.role, message.tool_calls[0]["arguments"]) == ("assistant", {"a": 1})
+    assert finish_of(said) == "STOP"
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("", {}), (None, None), ("{}", {}), ("a", "a")])
