@@ -11,10 +11,10 @@ from waypost.records import Json
 _TIMES: Final = 6
 _ENVELOPE: Final = frozenset(
     {"content", "additional_kwargs", "response_metadata", "type", "name", "id", "tool_call_id",
-     "artifact", "status", "is_error", "role"}
+     "artifact", "status", "is_error", "role", "isError", "structuredContent", "_meta"}
 )  # fmt: skip
 # What only an envelope has beside its content.
-_TELLING: Final = frozenset({"type", "status", "tool_call_id"})
+_TELLING: Final = frozenset({"type", "status", "tool_call_id", "isError"})
 _MESSAGE: Final = "ToolMessage("
 
 

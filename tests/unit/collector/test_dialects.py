@@ -372,6 +372,7 @@ def test_a_smolagents_call_gives_its_keyword_arguments() -> None:
         ("{'output': ToolMessage(content='a', name='t', tool_call_id='c')}", ("a", False)),
         ("ToolMessage(content='a", ("ToolMessage(content='a", False)),
         ('{"role": "tool", "content": "a", "tool_call_id": "c"}', ("a", False)),
+        ('{"content": [{"type": "text", "text": "a"}], "isError": true}', ("a", True)),
         ('{"role": "user", "content": "a"}', ({"role": "user", "content": "a"}, False)),
         ('{"output": {"output": {"output": "a"}}}', ("a", False)),
         ('{"output": 1, "more": 2}', ({"output": 1, "more": 2}, False)),
