@@ -138,6 +138,14 @@ def test_of_two_that_tell_of_one_answer_the_first_to_begin_is_the_step() -> None
         assert [s.span_id for s in assemble(order).steps] == [first.span_id]
 
 
+def test_of_two_tool_spans_of_one_call_the_one_with_the_object_tells_the_arguments() -> None:
+    outer = make_tool("t", **at(1, **BELOW, arguments="A", origin={"scope": "one"}))
+    below = {"parent_id": outer.span_id, "origin": {"scope": "two"}, "span_id": span_id("i")}
+    inner = make_tool("t", **at(2, **below, arguments={"order": "A"}))
+    (found,) = assemble([ROOT, outer, inner]).steps
+    assert (found.span_id, found.arguments) == (outer.span_id, {"order": "A"})
+
+
 def test_equal_agents_directly_nested_are_one_scope() -> None:
     inner = make_step("inner", kind=Kind.AGENT, agent="support", **at(0, **BELOW))
     other = make_step("other", kind=Kind.AGENT, agent="billing", **at(1, parent_id=inner.span_id))

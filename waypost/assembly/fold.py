@@ -78,6 +78,8 @@ def fold(inner: Node, outer: Node) -> None:
         outer.fill(field, inner.get(field))
     if outer.get("status") is Status.ERROR:
         outer.fill("error", inner.get("error"))  # else it was tried again, and went well
+    if isinstance(inner.get("arguments"), dict) and not isinstance(outer.get("arguments"), dict):
+        outer.changes["arguments"] = inner.get("arguments")  # a bare value names nothing
     outer.changes["tokens"] = _merged(outer.get("tokens"), inner.get("tokens"))
 
 
