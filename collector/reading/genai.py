@@ -1,6 +1,6 @@
 """The GenAI names of the OpenTelemetry conventions, every one they ever had."""
 
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import arguments_of, read_arguments, read_result
 from collector.reading.content import read_events
 from collector.reading.documents import documents_of
 from collector.reading.draft import Draft
@@ -18,6 +18,7 @@ from collector.reading.values import as_flag, as_int, as_list, as_number, as_tok
 from waypost import names
 from waypost.records import Guard, Json, Kind, Memory, Message
 
+_EXECUTE = "execute_tool "
 NO_CALL = "<not specified>"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF, Kind.HUMAN)
 _ENDED = (
@@ -137,13 +138,26 @@ def finish_from_output(draft: Draft, name: str) -> None:
 
 def _read_tool(draft: Draft) -> None:
     draft.put("tool", draft.text(names.TOOL_NAME))
+    if draft.span.name.startswith(_EXECUTE):
+        draft.put("tool", draft.span.name.removeprefix(_EXECUTE))
     call_id = draft.text(names.TOOL_CALL_ID)
     draft.put("call_id", None if call_id == NO_CALL else call_id)
     draft.put("tool_type", draft.text(names.TOOL_TYPE))
     for name in (names.TOOL_ARGUMENTS, "gen_ai.tool.arguments", "gen_ai.tool.input"):
+        _prefer_object(draft, name)
         read_arguments(draft, name)
     for name in (names.TOOL_RESULT, "gen_ai.tool.result", "gen_ai.tool.output"):
         read_result(draft, name)
+
+
+def _prefer_object(draft: Draft, name: str) -> None:
+    """Give up a bare value that another dialect has of the arguments for the object of them."""
+    known = draft.fields.get("arguments")
+    if known is None or isinstance(known, dict):
+        return
+    told = arguments_of(draft.attributes.get(name))
+    if isinstance(told, dict):
+        draft.fields["arguments"] = told
 
 
 def _read_retrieval(draft: Draft) -> None:

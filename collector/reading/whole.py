@@ -77,6 +77,8 @@ def complete_output(draft: Draft, *names: str) -> None:
 
 def _may_add(draft: Draft, value: str) -> bool:
     known: tuple[Message, ...] = draft.fields.get("output", ())
+    if not all(message.parts for message in known):
+        return True  # not even the calls are told
     calls = [call for message in known for call in message.tool_calls]
     return _LEFT_OUT.search(value) is not None or not all(call.get("id") for call in calls)
 

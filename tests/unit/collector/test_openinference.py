@@ -123,6 +123,22 @@ def test_provider_and_model_may_stand_in_the_metadata_only() -> None:
     assert (named.provider, named.model_requested, named.model) == ("azure", None, "m-2026")
 
 
+def test_of_two_dialects_on_a_tool_the_one_that_has_the_object_tells_the_arguments() -> None:
+    told: dict[str, Json] = {
+        "tool.name": "look", "input.value": "A", "gen_ai.tool.call.arguments": '{"order": "A"}',
+    }  # fmt: skip
+    assert openinference("TOOL", told).arguments == {"order": "A"}
+    own: dict[str, Json] = {**told, "gen_ai.tool.call.arguments": "B"}
+    assert openinference("TOOL", own).arguments == "A"
+
+
+def test_calls_that_only_the_copy_of_an_answer_tells_are_in_the_answer() -> None:
+    call: Json = {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"a": 1}}
+    copy = json.dumps([{"role": "assistant", "parts": [call]}])
+    step = openinference("LLM", {OUT + "role": "assistant", "gen_ai.output.messages": copy})
+    assert step.output[0].tool_calls == (call,)
+
+
 def test_a_retriever_s_private_half_is_no_second_retrieval() -> None:
     outer = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever.retrieve")
     inner = openinference("RETRIEVER", {"input.value": "q"}, "VectorIndexRetriever._retrieve")

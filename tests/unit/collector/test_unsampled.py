@@ -561,6 +561,12 @@ def test_an_object_that_vercel_generated_is_the_answer() -> None:
     assert step.output[0].text == '{"a":1}'
 
 
+def test_a_tool_that_only_its_span_names_is_named() -> None:
+    attributes: dict[str, Json] = {"gen_ai.operation.name": "execute_tool"}
+    step = Reader().read(span(1, None, "execute_tool look", attributes=attributes)).step
+    assert (step.tool, step.name) == ("look", "look")
+
+
 def test_one_finish_reason_may_stand_by_itself() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
