@@ -52,7 +52,7 @@ def _read_model(draft: Draft) -> None:
     draft.put("model", draft.text("gen_ai.response.model") or as_text(said.get("model_name")))
     draft.put("response_id", draft.text("gen_ai.response.id") or as_text(said.get("id")))
     draft.put("tools", definitions_of(asked.get("tools")))
-    draft.put("system", instructions_of(asked.get("instructions")))
+    draft.put("system", instructions_of(asked.get("instructions") or asked.get("system")))
     draft.put("params", params_of(asked))
     draft.put("finish_reason", finish(finish_of(answered or draft.attributes.get(_OUT))))
     draft.payload("input", _IN, lambda value: messages_of(asked or value) or None)

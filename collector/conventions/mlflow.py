@@ -1,16 +1,16 @@
 """MLflow's own span attributes; every value is JSON text."""
 
 from collector.convention import Convention
-from collector.reading.arguments import read_tool
+from collector.reading.arguments import read_arguments, set_result
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.endings import ending_of
 from collector.reading.kinds import kind_of_word, mark_run, set_kind
 from collector.reading.messages import finish_of, messages_of
-from collector.reading.model import cost, definitions_of, finish, params_of
-from collector.reading.values import as_text
+from collector.reading.model import cost, definitions_of, finish, instructions_of, params_of
+from collector.reading.values import as_text, parsed
 from waypost.assembly.cohort import metadata_of
-from waypost.records import Guard, Kind, RawSpan
+from waypost.records import Guard, Json, Kind, Message, RawSpan
 
 _TYPE = "mlflow.spanType"
 _IN, _OUT = "mlflow.spanInputs", "mlflow.spanOutputs"
@@ -32,13 +32,16 @@ def _read(draft: Draft) -> None:
     if kind is Kind.LLM:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
-        read_tool(draft, "tool_call_id", _IN, _OUT)
+        draft.payload("result", _OUT, lambda value: set_result(draft, _told(value)))
+        draft.put("tool", draft.text("gen_ai.tool.name") or draft.span.name)
+        draft.put("call_id", draft.text("tool_call_id"))
+        read_arguments(draft, _IN)
     elif kind is Kind.RETRIEVAL:
         draft.payload("query", _IN, query_of)
         draft.payload("documents", _OUT, documents_of)
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
-        draft.payload("input", _IN, lambda value: messages_of(value) or None)
-        draft.payload("output", _OUT, lambda value: ending_of(value) or None)
+        draft.payload("input", _IN, _conversation)
+        draft.payload("output", _OUT, lambda value: ending_of(_told(value)) or None)
     elif kind is Kind.GUARDRAIL:
         draft.put("guard", Guard(draft.span.name))
     if kind is Kind.AGENT:
@@ -57,14 +60,27 @@ def _read_model(draft: Draft) -> None:
     draft.put("finish_reason", finish(finish_of(answered or draft.attributes.get(_OUT))))
     draft.put("response_id", as_text(answered.get("id")))
     draft.put("model", as_text(answered.get("model")))
-    draft.payload("input", _IN, lambda value: messages_of(asked or value) or None)
-    draft.payload("output", _OUT, lambda value: messages_of(answered or value, "assistant") or None)
+    draft.payload("input", _IN, lambda value: _conversation(asked or value))
+    draft.put("system", instructions_of(asked.get("system") or asked.get("instructions")))
+    draft.payload(
+        "output", _OUT, lambda value: messages_of(answered or _told(value), "assistant") or None
+    )
     cost(draft, "mlflow.llm.cost")
     usage = draft.object("mlflow.chat.tokenUsage")
     draft.count("input", usage.get("input_tokens"))
     draft.count("output", usage.get("output_tokens"))
     draft.count("cache_read", usage.get("cache_read_input_tokens"))
     draft.count("cache_write", usage.get("cache_creation_input_tokens"))
+
+
+def _conversation(value: Json) -> tuple[Message, ...] | None:
+    return messages_of(_told(value)) or None
+
+
+def _told(value: Json) -> Json:
+    """The nothing, the number or the flag in a text that is always JSON, else the text."""
+    found = parsed(value, declared=True)
+    return value if isinstance(found, str | list | dict) else found
 
 
 CONVENTION = Convention("mlflow", 70, _matches, _mark, _read, names=frozenset({_TYPE}))

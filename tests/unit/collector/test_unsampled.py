@@ -567,6 +567,33 @@ def test_a_tool_that_only_its_span_names_is_named() -> None:
     assert (step.tool, step.name) == ("look", "look")
 
 
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("null", None), ("42", 42), ("true", True), ('"42"', "42"), ("so", "so")]
+)
+def test_every_value_of_mlflow_is_json(value: str, wanted: Json) -> None:
+    tool: dict[str, Json] = {"mlflow.spanType": '"TOOL"', "mlflow.spanOutputs": value}
+    assert Reader().read(span(1, None, attributes=tool)).step.result == wanted
+    model: dict[str, Json] = {"mlflow.spanType": '"LLM"', "mlflow.spanInputs": "null",
+                              "mlflow.spanOutputs": "null"}  # fmt: skip
+    step = Reader().read(span(1, None, attributes=model)).step
+    assert (step.input, step.output) == ((), ())
+    said = {**model, "mlflow.spanOutputs": text_of('{"a": 1}')}
+    assert Reader().read(span(1, None, attributes=said)).step.output[0].text == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [({"mlflow.spanType": '"LLM"'}, "mlflow.spanInputs"),
+     ({"langsmith.span.kind": "llm"}, "gen_ai.prompt")],
+)  # fmt: skip
+def test_instructions_that_stand_beside_the_messages_are_read(
+    marker: dict[str, Json], name: str
+) -> None:
+    asked = text_of({"system": "be kind", "messages": [{"role": "user", "content": "hi"}]})
+    step = Reader().read(span(1, None, attributes={**marker, name: asked})).step
+    assert step.system == ({"type": "text", "content": "be kind"},)
+
+
 def test_one_finish_reason_may_stand_by_itself() -> None:
     attributes: dict[str, Json] = {
         "gen_ai.operation.name": "chat",
