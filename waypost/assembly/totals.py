@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from waypost.assembly.closing import closed_with
+from waypost.assembly.closing import Closing
 from waypost.assembly.order import Numbers
 from waypost.assembly.tree import Node, Tree, is_model, is_scope
 from waypost.records import Kind, Message, Status, Tokens
@@ -97,7 +97,8 @@ def _waits(ordered: Sequence[Node], tree: Tree, trace_id: str, *, ended: bool) -
                 return True
     if ended and is_model(last) and last.step.trace_id == trace_id:
         calls = (part for message in last.get("output") for part in message.tool_calls)
-        return any(closed_with(last, part) is None for part in calls)
+        closing = Closing(last)
+        return any(closing.of(part) is None for part in calls)
     return ended and last.step.derived and last.get("status") is Status.INTERRUPTED
 
 
