@@ -40,7 +40,7 @@ def _read(draft: Draft) -> None:
         draft.payload("query", _IN, query_of)
         draft.payload("documents", _OUT, documents_of)
     elif kind is Kind.AGENT or (kind is Kind.SCOPE and draft.span.parent_id is None):
-        draft.payload("input", _IN, _conversation)
+        draft.payload("input", _IN, lambda value: _messages(None, value))
         draft.payload("output", _OUT, lambda value: ending_of(_told(value)) or None)
     elif kind is Kind.GUARDRAIL:
         draft.put("guard", Guard(draft.span.name))
@@ -60,11 +60,9 @@ def _read_model(draft: Draft) -> None:
     draft.put("finish_reason", finish(finish_of(answered or draft.attributes.get(_OUT))))
     draft.put("response_id", as_text(answered.get("id")))
     draft.put("model", as_text(answered.get("model")))
-    draft.payload("input", _IN, lambda value: _conversation(asked or value))
+    draft.payload("input", _IN, lambda value: _messages(asked, value))
     draft.put("system", instructions_of(asked.get("system") or asked.get("instructions")))
-    draft.payload(
-        "output", _OUT, lambda value: messages_of(answered or _told(value), "assistant") or None
-    )
+    draft.payload("output", _OUT, lambda value: _messages(answered, value, "assistant"))
     cost(draft, "mlflow.llm.cost")
     usage = draft.object("mlflow.chat.tokenUsage")
     draft.count("input", usage.get("input_tokens"))
@@ -73,8 +71,9 @@ def _read_model(draft: Draft) -> None:
     draft.count("cache_write", usage.get("cache_creation_input_tokens"))
 
 
-def _conversation(value: Json) -> tuple[Message, ...] | None:
-    return messages_of(_told(value)) or None
+def _messages(known: Json, value: Json, role: str = "user") -> tuple[Message, ...] | None:
+    """The messages in what was parsed of a value already, else in the value itself."""
+    return messages_of(known, role) or messages_of(_told(value), role) or None
 
 
 def _told(value: Json) -> Json:

@@ -244,6 +244,8 @@ def test_a_last_call_nobody_answered_is_waited_for_also_where_earlier_ones_have_
     assert (found.status, found.final_step) == (Status.INTERRUPTED, None)
     paid = make_tool("pay", **at(4, **BELOW, call_id="c2"))
     assert assemble([ROOT, first, tool, last, paid]).status is Status.OK
+    early = dataclasses.replace(paid, started_at=last.started_at - 1)  # as by rounded times
+    assert assemble([ROOT, first, tool, last, early]).status is Status.OK
 
 
 def test_the_final_step_is_the_last_answer_of_the_outermost_run() -> None:

@@ -64,7 +64,7 @@ def test_calls_side_by_side_that_tell_different_things_stay_two() -> None:
     for one, other in ways:
         outer = seen("outer", "framework", 1, 9, response_id="r1", **one)
         assert len(folded(outer, seen("inner", "sdk", 2, 3, **other))) == 2
-    outer = seen("outer", "framework", 1, 9, input=(hi,), output=(assistant("so  it is"),))
+    outer = seen("outer", "framework", 1, 9, input=(no, hi), output=(assistant("so  it is"),))
     inner = seen("inner", "sdk", 2, 3, input=(user("hi "),), output=(assistant("so it is"),))
     assert len(folded(outer, inner)) == 1
 

@@ -152,11 +152,19 @@ def _differ(inner: Node, outer: Node) -> bool:
     """
     if inner.get("status") is Status.ERROR and outer.get("status") is not Status.ERROR:
         return True
-    asked = [_words(first_user(n.get("input"))) for n in (inner, outer)]
+    one, other = _asked(inner), _asked(outer)
+    if one and other and one.isdisjoint(other):
+        return True
     said = [_words(n.get("output")) for n in (inner, outer)]
     if not all(said):
         said = [str(n.get("tokens").output or "") for n in (inner, outer)]
-    return any(all(pair) and pair[0] != pair[1] for pair in (asked, said))
+    return all(said) and said[0] != said[1]
+
+
+def _asked(node: Node) -> set[str]:
+    """What the user said first and last, for some instrumentations tell only of the latest."""
+    messages: tuple[Message, ...] = node.get("input")
+    return {_words(first_user(messages)), _words(first_user(messages[::-1]))} - {""}
 
 
 def _words(messages: Iterable[Message]) -> str:

@@ -96,9 +96,10 @@ def _waits(ordered: Sequence[Node], tree: Tree, trace_id: str, *, ended: bool) -
             if not later or last.get("status") is Status.INTERRUPTED:
                 return True
     if ended and is_model(last) and last.step.trace_id == trace_id:
-        calls = (part for message in last.get("output") for part in message.tool_calls)
+        taken = {node.get("call_id") for node in ordered if node is not last}
+        calls = [part for message in last.get("output") for part in message.tool_calls]
         closing = Closing(last)
-        return any(closing.of(part) is None for part in calls)
+        return any(p.get("id") not in taken and closing.of(p) is None for p in calls)
     return ended and last.step.derived and last.get("status") is Status.INTERRUPTED
 
 
