@@ -9,11 +9,11 @@ from collector.reading.messages import answers_of, finish_of, is_message, messag
 from collector.reading.model import definitions_of, finish, instructions_of
 from collector.reading.parts import parts_of
 from collector.reading.values import as_dict, parsed
+from waypost import names
 from waypost.records import Content, Event, Json, Kind, LogRecord, Message
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION: Final = "gen_ai.client.operation.exception"
-_ANSWERS: Final = "gen_ai.output.messages"
 CHOICE: Final = "gen_ai.choice"
 _ROLES: Final[Mapping[str, str]] = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user",
@@ -58,12 +58,12 @@ def _read_tool_events(draft: Draft, events: list[Event]) -> None:
 
 def _read_tool_details(draft: Draft, attributes: Mapping[str, Json]) -> None:
     """Strands tells of a tool in messages: its call is the input, its answer the output."""
-    for message in messages_of(attributes.get("gen_ai.input.messages")):
+    for message in messages_of(attributes.get(names.INPUT)):
         for part in message.tool_calls:
             draft.put("call_id", part.get("id"))
             if draft.put("arguments", arguments_of(part.get("arguments"))):
                 draft.put("arguments_from", "span")
-    for message in messages_of(attributes.get(_ANSWERS)):
+    for message in messages_of(attributes.get(names.OUTPUT)):
         for part in message.tool_responses:
             draft.put("call_id", part.get("id"))
             # A failed tool has none: what the model is told then is the error once more.
@@ -82,7 +82,7 @@ def _read_model_events(draft: Draft, events: list[Event]) -> None:
         draft.put(side, tuple(messages))
     for event in reversed(events):
         told = event.attributes.get("finish_reason")
-        draft.put("finish_reason", finish(told or finish_of(event.attributes.get(_ANSWERS))))
+        draft.put("finish_reason", finish(told or finish_of(event.attributes.get(names.OUTPUT))))
 
 
 def _read_definitions(draft: Draft, attributes: Mapping[str, Json]) -> None:
@@ -92,9 +92,9 @@ def _read_definitions(draft: Draft, attributes: Mapping[str, Json]) -> None:
 
 def _messages(name: str, body: Mapping[str, Json]) -> Found:
     if name == DETAILS:
-        for message in messages_of(body.get("gen_ai.input.messages")):
+        for message in messages_of(body.get(names.INPUT)):
             yield "input", message
-        for message in answers_of(body.get(_ANSWERS)):
+        for message in answers_of(body.get(names.OUTPUT)):
             yield "output", message
     elif name in _OUTPUTS:
         yield "output", _choice(body)
