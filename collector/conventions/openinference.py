@@ -12,7 +12,7 @@ from collector.reading.arguments import read_arguments, set_result
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import groups_of, objects_of, read_messages, take_list
-from collector.reading.kinds import set_kind
+from collector.reading.kinds import handoff_to, set_kind
 from collector.reading.messages import messages_of
 from collector.reading.model import cost, finish, params_of
 from collector.reading.results import unwrap
@@ -189,7 +189,7 @@ def _read_handoff(draft: Draft) -> None:
     draft.put("tool", draft.text("tool.name") or draft.span.name)
     draft.put("handoff_from", as_text(unwrap(draft.attributes.get(_IN)).value))
     said = as_text(unwrap(draft.attributes.get(_OUT)).value)
-    draft.put("handoff_to", said or draft.span.name[len("handoff to ") :].strip())
+    draft.put("handoff_to", said or handoff_to(draft.span.name))
 
 
 def _read_retrieval(draft: Draft) -> None:

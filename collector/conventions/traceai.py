@@ -7,7 +7,7 @@ from collector.reading.arguments import read_tool
 from collector.reading.documents import documents_of, query_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import objects_of, read_messages, take_list
-from collector.reading.kinds import set_kind
+from collector.reading.kinds import handoff_to, set_kind
 from collector.reading.messages import finish_of, messages_of
 from collector.reading.model import definitions_of, finish, params_of
 from collector.reading.values import as_text, parsed
@@ -32,7 +32,7 @@ def _read(draft: Draft) -> None:
         _read_model(draft)
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
         if kind is Kind.HANDOFF:
-            draft.put("handoff_to", draft.span.name[len("handoff to ") :].strip())
+            draft.put("handoff_to", handoff_to(draft.span.name))
         read_tool(draft, "gen_ai.tool.call.id", _IN, _OUT)
     elif kind is Kind.RETRIEVAL:
         _read_retrieval(draft)

@@ -96,3 +96,8 @@ def guess(draft: Draft) -> Kind:
         "gen_ai.usage.completion_tokens", "llm.usage.total_tokens",
     )  # fmt: skip
     return Kind.LLM if asked and counted is not None else Kind.OTHER
+
+
+def handoff_to(name: str) -> str:
+    """Whom a span that is called `handoff to …` names."""
+    return name[len(_HANDOFF) :].strip()
