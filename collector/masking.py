@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+from waypost.looks import is_harmless
 from waypost.records import (
     Content,
     Document,
@@ -33,6 +34,8 @@ _TEXTS: Final = (
     "operation", "finish_reason", "route", "environment", "service",
 )  # fmt: skip
 _VALUES: Final = ("arguments", "result")
+_SAID: Final = frozenset({"input", "output", *_VALUES})
+_NONE: Final[frozenset[str]] = frozenset()
 _MAPPINGS: Final = ("params", "attributes", "origin", "resource", "cohort")
 # What a part holds beside its content, none of which a person wrote.
 _PLAIN_NAMES: Final = frozenset({"type", "modality", "mime_type"})
@@ -59,6 +62,7 @@ class Masker:
         self._numbers = Redactor("standard", key=key)
         self._key = key
         self._off = level == "off"
+        self._standard = level == "standard"
         self._messages: dict[int, tuple[Message, Message, Counts]] = {}
         self._harmless: set[int] = set()
         self._held = 0
@@ -132,13 +136,17 @@ class Masker:
         return step.replace(**changes) if changes else step
 
     def moved(
-        self, fields: dict[str, Any], attributes: dict[str, Json], texts: Iterable[str]
+        self, fields: dict[str, Any], attributes: dict[str, Json], texts: Iterable[str], said: str
     ) -> tuple[str, ...]:
-        """Mask these fields of a step and the attributes named, in place; what was taken out."""
+        """Mask these fields of a step and the attributes named, in place; what was taken out.
+
+        All messages and payloads among the fields were read from what is `said`.
+        """
         if self._off:
             return ()
         counts: Counts = {}
-        for name in self._by_name.keys() & fields.keys():
+        known = _SAID if self._standard and said and is_harmless(said) else _NONE
+        for name in (self._by_name.keys() & fields.keys()) - known:
             if fields[name]:
                 fields[name] = self._by_name[name](fields[name], counts)
         for name in texts:

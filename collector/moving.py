@@ -4,7 +4,9 @@ A mover reads one attribute into the fields of a step, exactly as the long way w
 to a value that is not plain, and then the long way is taken.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeGuard
 
 from collector.reading.arguments import arguments_of
@@ -60,20 +62,29 @@ def _is_count(value: Json) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < _TOKENS_LIMIT
 
 
-def text(field: str, *, gap: bool = False, unless: str = "") -> Mover:
-    """A text; with `gap` only where no other attribute gives the field."""
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A text that becomes a field of its own; with `gap` only where no other attribute gives it.
 
-    def move(draft: Draft, value: Json) -> bool:
+    Where a `shape` is given, the whole text has it.
+    """
+
+    field: str
+    gap: bool = False
+    unless: str = ""
+    shape: re.Pattern[str] | None = None
+
+    def __call__(self, draft: Draft, value: Json) -> bool:
         found = as_text(value) if type(value) is str else None
-        if found is None or found == unless:
+        if found is None or found == self.unless:
             return False
-        if not gap:
-            draft.fields[field] = found
+        if self.shape is not None and self.shape.fullmatch(str(value)) is None:
+            return False
+        if not self.gap:
+            draft.fields[self.field] = found
         else:
-            draft.fields.setdefault(field, found)
+            draft.fields.setdefault(self.field, found)
         return True
-
-    return move
 
 
 def messages(field: str, role: str, *, grows: str = "") -> Mover:
@@ -121,18 +132,18 @@ def result(draft: Draft, value: Json) -> bool:
 
 # By the names of the GenAI conventions and those they borrow.
 GENAI: Final[Mapping[str, Mover]] = {
-    names.SESSION: text("session"),
-    names.CONVERSATION: text("session", gap=True),
-    names.USER: text("user"),
+    names.SESSION: Name("session"),
+    names.CONVERSATION: Name("session", gap=True),
+    names.USER: Name("user"),
     names.TOKENS_IN: tokens("input"),
     names.TOKENS_OUT: tokens("output"),
     names.TOKENS_CACHE_READ: tokens("cache_read"),
     names.TOKENS_CACHE_WRITE: tokens("cache_write"),
     names.TOKENS_REASONING: tokens("reasoning"),
-    names.RESPONSE_ID: text("response_id"),
+    names.RESPONSE_ID: Name("response_id"),
     names.INPUT: messages("input", "user", grows=names.INPUT),
     names.OUTPUT: messages("output", "assistant", grows=names.OUTPUT),
-    names.TOOL_CALL_ID: text("call_id", unless=NO_CALL),
+    names.TOOL_CALL_ID: Name("call_id", unless=NO_CALL),
     names.TOOL_ARGUMENTS: arguments,
     names.TOOL_RESULT: result,
     "gen_ai.usage.total_tokens": total,

@@ -15,7 +15,7 @@ import orjson
 
 from collector.convention import Convention, Reader
 from collector.masking import Masker
-from collector.moving import Mover, flattened
+from collector.moving import Mover, Name, flattened
 from collector.prices import Prices
 from collector.reading.draft import Draft
 from collector.reading.identity import Resources
@@ -27,6 +27,7 @@ from waypost.records import Json, Kind, RawSpan, Reading, Step
 _NAMES: Final = 4 << 20
 _HELD: Final = 16 << 20
 _SHORT: Final = 256
+_LONG: Final = 8_192
 _TRIALS: Final = 64
 _ERROR_CODE: Final = 2
 _GENAI: Final = "genai"
@@ -39,7 +40,8 @@ class Shape:
     """What the names of a span's attributes decide: which values tell spans apart, which move.
 
     `convention` has to be the one that reads the span. `lists` are the flattened messages that
-    move; only `count` other attributes are there. `misses` counts patterns that were learned and
+    move; only `count` other attributes are there. `said` are the names of what messages and
+    payloads are read from. `misses` counts patterns that were learned and
     `hits` spans that had one: where some attribute never repeats, learning only costs.
     """
 
@@ -48,6 +50,7 @@ class Shape:
     moving: tuple[tuple[str, Mover], ...]
     lists: Mapping[str, str]
     count: int
+    said: tuple[str, ...]
     hits: int = 0
     misses: int = 0
 
@@ -181,7 +184,7 @@ class Recurring:
                     known.provider, models, tokens, span.started_at
                 )
         left = {name: sent[name] for name in pattern.left}
-        notes = self._masker.moved(fields, left, pattern.texts)
+        notes = self._masker.moved(fields, left, pattern.texts, _said(sent, shape))
         return known.replace(
             trace_id=span.trace_id, span_id=span.span_id, parent_id=span.parent_id,
             started_at=span.started_at, ended_at=span.ended_at, attributes=left, notes=notes,
@@ -190,6 +193,16 @@ class Recurring:
 
 
 _UNKNOWN: Final = object()
+
+
+def _said(sent: Attributes, shape: Shape) -> str:
+    """The texts that the messages and payloads of a span are read from; nothing if they are long.
+
+    Of a long history most was looked at before, message by message.
+    """
+    texts = [sent[name] for name in shape.said]
+    said = "\n".join([text for text in texts if type(text) is str])
+    return said if len(said) <= _LONG and not shape.lists else ""
 
 
 def _small(value: Json) -> Hashable:
@@ -231,4 +244,5 @@ def _shape(
     # The first again, because of one name `itemgetter` gives no tuple.
     get = itemgetter(*still, still[0])
     movers = tuple((n, moving[n]) for n in moves)
-    return Shape(convention, get, movers, {s: convention.lists[s] for s in lists}, len(names))
+    said = tuple([n for n, move in movers if not isinstance(move, Name)])
+    return Shape(convention, get, movers, {s: convention.lists[s] for s in lists}, len(names), said)

@@ -146,6 +146,7 @@ PHONE_SHAPE: Final = re.compile(
     r"|0\d{1,4}(?:[ .-]\d{2,4}){2,4}"
     r"|0\d{2,4}[-/ ]\d{6,8}"
 )
+WORD: Final = re.compile(r"\w{0,20}")
 PHONE_DIGITS: Final = range(7, 16)
 PHONE_WORD: Final = re.compile(
     r"(?<!\[)\b(?:phone|telephone|tel|mobile|cell|cellphone|fax|desk|whatsapp|sms|handy|telefon|téléphone|móvil)\b",

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from waypost import patterns
 from waypost.errors import BadSetting
+from waypost.looks import has_stem, may_hold_key
 from waypost.records import Json
 
 Level: TypeAlias = Literal["off", "standard", "strict"]
@@ -207,7 +208,7 @@ def _secrets(text: str, replace: Replace, is_secret: IsSecret) -> str:
     if "AccountKey=" in text:
         text = patterns.AZURE.sub(lambda m: replace("API_KEY", m.group()), text)
     text = _long_words(text, replace)
-    if _has_stem(text):
+    if has_stem(text):
         text = _assignments(text, replace, is_secret)
         text = patterns.BEARER.sub(partial(_value_only, replace), text)
     return text
@@ -234,7 +235,7 @@ def _long_words(text: str, replace: Replace) -> str:
     parts: list[str] = []
     end = 0
     for word in patterns.LONG_WORD.finditer(words):
-        if not _may_hold_key(text, word.start(), word.end()):
+        if not may_hold_key(text, word.start(), word.end()):
             continue
         for match in patterns.VENDOR.finditer(text, word.start(), word.end()):
             parts += [text[end : match.start()], replace("API_KEY", match.group())]
@@ -242,26 +243,8 @@ def _long_words(text: str, replace: Replace) -> str:
     return "".join(parts) + text[end:] if parts else text
 
 
-def _may_hold_key(text: str, start: int, end: int) -> bool:
-    """Whether a vendor's prefix stands where a key could begin in this word."""
-    behind = start + 1 if text[start - 1 : start] == "\\" else start
-    return (
-        text.startswith(patterns.VENDOR_STARTS, start)
-        or text.startswith(patterns.VENDOR_STARTS, behind)
-        or patterns.VENDOR_INSIDE.search(text, start, end) is not None
-    )
-
-
-def _has_stem(text: str) -> bool:
-    """Whether a word of secrets stands in the text, and something that could give it a value."""
-    lower = text.lower()
-    return ("=" in lower or ":" in lower or "bearer" in lower or "basic" in lower) and any(
-        map(lower.__contains__, patterns.SECRET_STEMS)
-    )
-
-
 def _names_secret(text: str, is_secret: IsSecret) -> bool:
-    return _has_stem(text) and next(_secret_separators(text, is_secret), None) is not None
+    return has_stem(text) and next(_secret_separators(text, is_secret), None) is not None
 
 
 def _secret_separators(text: str, is_secret: IsSecret) -> Iterator[int]:
@@ -438,14 +421,17 @@ def _phones(text: str, start: int, run: str, replace: Replace, *, strict: bool) 
     ):
         return run
     split = any(char in run for char in " -.()/")
-    near = text[max(0, start - 40) : start] + " … " + text[start + len(run) : start + len(run) + 12]
     shaped = patterns.PHONE_SHAPE.match(run) is not None and run.count(".") != 1
-    sure = (
-        shaped
-        or bool(patterns.PHONE_WORD.search(near))
-        or (split and (strict or patterns.PHONE_HINT.search(near)))
-    )
+    near = partial(_stands_near, text, start, start + len(run))
+    sure = shaped or near(patterns.PHONE_WORD) or (split and (strict or near(patterns.PHONE_HINT)))
     return replace("PHONE", run) if sure else run
+
+
+def _stands_near(text: str, start: int, stop: int, pattern: re.Pattern[str]) -> bool:
+    """Whether it stands shortly before or right behind this piece, in whole words."""
+    end = patterns.WORD.match(text, min(stop + 12, len(text)))
+    ends = end.end() if end else stop
+    return bool(pattern.search(text, max(0, start - 40), start) or pattern.search(text, stop, ends))
 
 
 def _strict(text: str, replace: Replace) -> str:

@@ -235,16 +235,16 @@ def _is_copy(draft: Draft, value: Json, field: str) -> bool:
 
 _LISTS: Final = {"llm.input_messages.": "input", "llm.output_messages.": "output"}
 _MOVING: Final[Mapping[str, moving.Mover]] = {
-    "session.id": moving.text("session"),
-    "user.id": moving.text("user"),
-    "llm.response.id": moving.text("response_id"),
+    "session.id": moving.Name("session"),
+    "user.id": moving.Name("user"),
+    "llm.response.id": moving.Name("response_id"),
     "llm.token_count.prompt": moving.tokens("input"),
     "llm.token_count.completion": moving.tokens("output"),
     "llm.token_count.total": moving.kept,
     "llm.token_count.prompt_details.cache_read": moving.tokens("cache_read"),
     "llm.token_count.prompt_details.cache_write": moving.tokens("cache_write"),
     "llm.token_count.completion_details.reasoning": moving.tokens("reasoning"),
-    "tool_call.id": moving.text("call_id"),
+    "tool_call.id": moving.Name("call_id"),
     _IN: _move_input,
     _OUT: _move_output,
 }

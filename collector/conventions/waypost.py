@@ -11,7 +11,7 @@ from collector.reading.draft import Draft
 from collector.reading.kinds import guess, kind_of_word
 from collector.reading.values import as_flag, as_int, as_list, as_text
 from waypost import names
-from waypost.records import Human, Json, Kind, RawSpan, Status
+from waypost.records import Human, Kind, RawSpan, Status
 
 _KINDS = {kind.value: kind for kind in Kind} | {"final": Kind.LLM}
 _SPANS = (names.SPAN_STEP, names.SPAN_TRAJECTORY)
@@ -68,11 +68,6 @@ def _trajectory_id(draft: Draft) -> str | None:
     return found if _ID.fullmatch(found) else None
 
 
-def _move_id(draft: Draft, value: Json) -> bool:
-    draft.fields["trajectory_id"] = value
-    return type(value) is str and _ID.fullmatch(value) is not None
-
-
 def _read_delta(draft: Draft) -> None:
     base = as_int(draft.attributes.get(names.BASE_STEP))
     keep = as_int(draft.attributes.get(names.KEEP))
@@ -100,7 +95,7 @@ _MOVING: Final[Mapping[str, moving.Mover]] = {
     **{name: moving.number(field) for field, name in _NUMBERS},
     names.BASE_STEP: moving.number("input_base"),
     names.KEEP: moving.number("input_keep", 0),
-    names.TRAJECTORY_ID: _move_id,
+    names.TRAJECTORY_ID: moving.Name("trajectory_id", shape=_ID),
     **moving.GENAI,  # but for messages, of which only new ones are sent
     names.INPUT: moving.messages("input", "user"),
     names.OUTPUT: moving.messages("output", "assistant"),

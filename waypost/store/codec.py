@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any, cast
 
 import orjson
@@ -148,9 +149,12 @@ def pack_detail(step: Step, bodies: Bodies) -> bytes:
     """What the columns do not hold, as canonical JSON; long payloads go to `bodies` by hash."""
     held: dict[str, Json] = {}
     refs: dict[str, Json] = {}
-    given = zip(_NAMES, _fields(step), _VALUES, strict=True)
-    for name, value in [(n, v) for n, v, default in given if v is not default and v != default]:
-        plain = cast("Json", value) if type(value) in _SIMPLE else _plain(value)
+    values: tuple[Any, ...] = _fields(step)
+    given = zip(_NAMES, values, _VALUES, strict=True)
+    for name, value, default in compress(given, map(is_not, values, _VALUES)):
+        if value == default:
+            continue
+        plain: Json = value if type(value) in _SIMPLE else _plain(value)
         if name in _LONG:
             body = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
             if len(body) > INLINE or name == "resource":
