@@ -19,7 +19,7 @@ from waypost.records import Kind, Reading, Score, Step, Tokens
 from waypost.store import jobs, rows, scores
 from waypost.store.codec import Codec, Names
 from waypost.store.history import History
-from waypost.store.ingest import Batch, Writer
+from waypost.store.ingest import Batch, Writer, pressed
 from waypost.store.partitions import ensure_days
 from waypost.store.queues import Queue
 from waypost.store.scores import Verdict
@@ -117,7 +117,11 @@ def prepare(steps: list[Step]) -> list[Prepared]:
         batch.put(1, [Reading(s) for s in part], now=NOW)
         history.confirm()
         (rows_of,) = batch._parts.values()
-        made.append(Prepared(sorted(rows_of.steps.values()), sorted(rows_of.messages.values())))
+        given = sorted(rows_of.steps.values()), sorted(rows_of.messages.values())
+        places = rows.STEP_BODY, rows.MESSAGE_BODY
+        made.append(
+            Prepared(*(list(pressed(*one, codec)) for one in zip(given, places, strict=True)))
+        )
     return made
 
 

@@ -19,6 +19,7 @@ from waypost.store.partitions import FUTURE, ensure_days
 from waypost.store.sql import copy_in, statement
 
 NS_PER_DAY = 86_400 * 10**9
+_AT_ONCE = 256
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Batch:
     def write(self, connection: Connection) -> None:
         """Send everything to Postgres; the caller commits."""
         for project_id in sorted(self._parts):
-            _write_part(connection, project_id, self._parts[project_id])
+            _write_part(connection, project_id, self._parts[project_id], self._codec)
 
     def _put_step(
         self, part: _Part, project_id: int, step: Step, window: tuple[int, int]
@@ -132,11 +133,9 @@ class Batch:
         bodies = Bodies()
         delta = self._input(project_id, step, day, bodies)
         output = bodies.put_messages(step.output)
-        detail = self._codec.press(pack_detail(step, bodies))
-        part.steps[key] = rows.step_row(step, delta, output, detail)
+        part.steps[key] = rows.step_row(step, delta, output, pack_detail(step, bodies))
         trace = (project_id, step.trace_id)
-        _keep_bodies(part, step.trace_id, day, bodies.without(self._history.stored(trace, day)),
-                     self._codec)  # fmt: skip
+        _keep_bodies(part, step.trace_id, day, bodies.without(self._history.stored(trace, day)))
         self._history.send(trace, day, bodies.by_hash)
         self._days.add(day)
         return None
@@ -160,7 +159,7 @@ class Batch:
     def _content_row(self, content: Content) -> rows.Row:
         bodies = Bodies()
         name = bodies.put_messages([content.message])
-        return rows.content_row(content, name, self._codec.press(bodies.by_hash[name]))
+        return rows.content_row(content, name, bodies.by_hash[name])
 
 
 def _window(now: dt.datetime, keep_days: int) -> tuple[int, int]:
@@ -168,17 +167,18 @@ def _window(now: dt.datetime, keep_days: int) -> tuple[int, int]:
     return (today - keep_days) * NS_PER_DAY, (today + FUTURE + 1) * NS_PER_DAY
 
 
-def _write_part(connection: Connection, project_id: int, part: _Part) -> None:
+def _write_part(connection: Connection, project_id: int, part: _Part, codec: Codec) -> None:
     if part.messages:
-        copy_in(connection, "message_in", sorted(part.messages.values()))
+        _copy_messages(connection, part, codec)
         connection.execute(statement("write_messages"), {"project_id": project_id})
     if part.steps:
-        copy_in(connection, "step_in", _sorted(part.steps))
+        _copy_steps(connection, part, codec)
         done = connection.execute(statement("write_steps"), {"project_id": project_id}).one()
         part.written.stored += done.stored
         part.written.repeated += len(part.steps) - done.stored
     if part.contents:
-        copy_in(connection, "content_in", sorted(part.contents))
+        given = pressed(sorted(part.contents), rows.CONTENT_BODY, codec)
+        copy_in(connection, "content_in", given)
         connection.execute(statement("write_contents"), {"project_id": project_id})
     if part.feedback:
         copy_in(connection, "feedback_in", _sorted(part.feedback))
@@ -213,24 +213,38 @@ def rewrite(connection: Connection, project_id: int, changes: Sequence[tuple[Ste
         add = bodies.put_messages(() if old.input else step.input)
         given = rows.InputColumns(None, None, add, digest(add) if add else None)
         output = bodies.put_messages(() if old.output else step.output)
-        detail = codec.press(pack_detail(step, bodies))
         key = (step.trace_id, step.span_id, step.started_at // 1000)
-        part.steps[key] = rows.step_row(step, given, output, detail)
-        _keep_bodies(part, step.trace_id, day, bodies.by_hash, codec)
+        part.steps[key] = rows.step_row(step, given, output, pack_detail(step, bodies))
+        _keep_bodies(part, step.trace_id, day, bodies.by_hash)
     if part.messages:
-        copy_in(connection, "message_in", sorted(part.messages.values()))
+        _copy_messages(connection, part, codec)
         connection.execute(statement("write_messages"), {"project_id": project_id})
-    copy_in(connection, "step_in", _sorted(part.steps))
+    _copy_steps(connection, part, codec)
     connection.execute(statement("rewrite_steps"), {"project_id": project_id})
 
 
-def _keep_bodies(
-    part: _Part, trace_id: str, day: dt.date, bodies: Mapping[bytes, bytes], codec: Codec
-) -> None:
+def _copy_messages(connection: Connection, part: _Part, codec: Codec) -> None:
+    given = pressed(sorted(part.messages.values()), rows.MESSAGE_BODY, codec)
+    copy_in(connection, "message_in", given)
+
+
+def _copy_steps(connection: Connection, part: _Part, codec: Codec) -> None:
+    copy_in(connection, "step_in", pressed(_sorted(part.steps), rows.STEP_BODY, codec))
+
+
+def pressed(given: Sequence[rows.Row], at: int, codec: Codec) -> Iterator[rows.Row]:
+    """The rows with their bodies compressed, some at a time: all at once would take memory."""
+    for start in range(0, len(given), _AT_ONCE):
+        some = given[start : start + _AT_ONCE]
+        for row, body in zip(some, codec.press_all([row[at] for row in some]), strict=True):
+            yield (*row[:at], *body, *row[at + 1 :])
+
+
+def _keep_bodies(part: _Part, trace_id: str, day: dt.date, bodies: Mapping[bytes, bytes]) -> None:
     trace = bytes.fromhex(trace_id)
     for name, body in bodies.items():
         if (trace, day, name) not in part.messages:
-            row = (trace, rows.date_number(day), name, *codec.press(body))
+            row = (trace, rows.date_number(day), name, body)
             part.messages[trace, day, name] = row
 
 

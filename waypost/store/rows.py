@@ -17,6 +17,8 @@ _SIGN = 1 << 63
 _INT8_MAX = _SIGN - 1
 _TOKENS_MAX = (1 << 31) - 1
 _MARKER = 8
+# Where rows hold a body; what COPY takes has the body's encoding before it.
+STEP_BODY, MESSAGE_BODY, CONTENT_BODY = 21, 3, 5
 _FAILED = frozenset({Status.ERROR})
 
 Row = tuple[Any, ...]
@@ -73,8 +75,8 @@ def _text(value: str | None) -> str | None:
     return value[:COLUMN_TEXT] if value else None
 
 
-def step_row(step: Step, given: InputColumns, output: bytes, detail: tuple[int, bytes]) -> Row:
-    """One row of step_in."""
+def step_row(step: Step, given: InputColumns, output: bytes, detail: bytes) -> Row:
+    """One row of step_in, but for the compression of its detail."""
     is_step = step.kind.is_step
     tokens = step.tokens
     model = step.kind is Kind.LLM
@@ -100,7 +102,7 @@ def step_row(step: Step, given: InputColumns, output: bytes, detail: tuple[int, 
         given.add or None,
         given.sum,
         output or None,
-        *detail,
+        detail,
         date_number(day_of(step.started_at)),
         bytes.fromhex(step.trajectory_id or step.trace_id),
         at_number(max(step.ended_at, step.started_at)),
@@ -128,15 +130,15 @@ def is_marker(row: Row) -> bool:
     return cast("bool", row[_MARKER])
 
 
-def content_row(content: Content, name: bytes, body: tuple[int, bytes]) -> Row:
-    """One row of content_in."""
+def content_row(content: Content, name: bytes, body: bytes) -> Row:
+    """One row of content_in, but for the compression of its body."""
     return (
         bytes.fromhex(content.trace_id),
         span_number(content.span_id),
         at_number(content.at),
         content.direction,
         name,
-        *body,
+        body,
         date_number(day_of(content.at)),
     )
 

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,6 +23,8 @@ from waypost.store.codec import (
 from waypost.store.rows import at_ns, span_text
 
 _ROW = tuple[str, int]
+_Found = sa.Row[tuple[object, ...]]
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,14 @@ def of_traces(
     }
     rows = connection.execute(_STEPS, values).all()
     codec, bodies = Codec(), _Bodies()
-    for row in connection.execute(_MESSAGES, values):
-        bodies.add(codec, row)
-    reader = _Reader(codec, bodies, rows)
-    contents = (_content(codec, row) for row in connection.execute(_CONTENTS, values))
-    return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
+    bodies.add(codec, connection.execute(_MESSAGES, values))
+    reader = _Reader(bodies, rows)
+    return Stored(
+        tuple(reader.step(*found) for found in _restored(codec, rows, "detail")),
+        tuple(
+            _content(*found) for found in _restored(codec, connection.execute(_CONTENTS, values))
+        ),
+    )
 
 
 def between(
@@ -73,12 +79,15 @@ def between(
     values["bases"] = [row.base_id for row in rows if row.base_id is not None]
     bases = connection.execute(_BASES, values).all()
     codec, bodies = Codec(), _Bodies()
-    reader = _Reader(codec, bodies, [*bases, *rows])
-    values["hashes"] = list({name for row in rows for name in reader.names(row)})
-    for row in connection.execute(_NAMED, values):
-        bodies.add(codec, row)
-    contents = (_content(codec, row) for row in connection.execute(_SOME_CONTENTS, values))
-    return Stored(tuple(reader.step(row) for row in rows), tuple(contents))
+    reader = _Reader(bodies, [*bases, *rows])
+    details = list(_restored(codec, rows, "detail"))
+    values["hashes"] = list({name for found in details for name in reader.names(*found)})
+    bodies.add(codec, connection.execute(_NAMED, values))
+    contents = _restored(codec, connection.execute(_SOME_CONTENTS, values))
+    return Stored(
+        tuple(reader.step(*found) for found in details),
+        tuple(_content(*found) for found in contents),
+    )
 
 
 _COLUMNS = """
@@ -132,11 +141,15 @@ class _Bodies:
         self._values: dict[bytes, Json] = {}
         self._messages: dict[bytes, Message] = {}
 
-    def add(self, codec: Codec, row: sa.Row[tuple[object, ...]]) -> None:
-        name = bytes(row.hash)
-        self._held.add((row.trace_id.hex, name))
-        if name not in self._bodies:
-            self._bodies[name] = codec.restore(row.enc, bytes(row.body))
+    def add(self, codec: Codec, rows: Iterable[_Found]) -> None:
+        fresh: dict[bytes, _Found] = {}
+        for row in rows:
+            name = bytes(row.hash)
+            self._held.add((row.trace_id.hex, name))
+            if name not in self._bodies:
+                fresh[name] = row
+        for row, body in _restored(codec, fresh.values()):
+            self._bodies[bytes(row.hash)] = body
 
     def value(self, trace: str, name: bytes) -> Json:
         """A payload; None when the trace has none of that hash."""
@@ -156,20 +169,14 @@ class _Bodies:
 
 
 class _Reader:
-    def __init__(
-        self,
-        codec: Codec,
-        bodies: _Bodies,
-        rows: Iterable[sa.Row[tuple[object, ...]]],
-    ) -> None:
-        self._codec = codec
+    def __init__(self, bodies: _Bodies, rows: Iterable[_Found]) -> None:
         self._bodies = bodies
         self._rows = {(row.trace_id.hex, row.span_id): row for row in rows}
         self._inputs: dict[_ROW, list[bytes] | None] = {}
 
-    def names(self, row: sa.Row[tuple[object, ...]]) -> list[bytes]:
+    def names(self, row: _Found, body: bytes) -> list[bytes]:
         """The hashes of all bodies that a row refers to."""
-        detail = loads(self._codec.restore(row.enc, bytes(row.detail)))
+        detail = loads(body)
         assert isinstance(detail, dict)
         given = self._hashes((row.trace_id.hex, row.span_id))
         if given is None:
@@ -177,9 +184,9 @@ class _Reader:
         refs = [bytes.fromhex(ref) for ref in refs_of(detail).values()]
         return [*given, *split_hashes(row.output), *refs]
 
-    def step(self, row: sa.Row[tuple[object, ...]]) -> Step:
+    def step(self, row: _Found, body: bytes) -> Step:
         trace = row.trace_id.hex
-        detail = loads(self._codec.restore(row.enc, bytes(row.detail)))
+        detail = loads(body)
         assert isinstance(detail, dict)
         fields = unpack_detail(detail, lambda name: self._bodies.value(trace, name))
         given, complete = self._input(trace, row.span_id)
@@ -264,12 +271,22 @@ def _as_message(value: Json) -> Message:
     return Message.from_json(value)
 
 
-def _content(codec: Codec, row: sa.Row[tuple[object, ...]]) -> Content:
-    values = row._mapping
+def _content(row: _Found, body: bytes) -> Content:
     return Content(
-        trace_id=values["trace_id"].hex,
-        span_id=span_text(values["span_id"]),
-        at=at_ns(values["at"]),
-        direction=values["direction"],
-        message=_as_message(loads(codec.restore(values["enc"], bytes(values["body"])))),
+        trace_id=row.trace_id.hex,
+        span_id=span_text(row.span_id),
+        at=at_ns(row.at),
+        direction=row.direction,
+        message=_as_message(loads(body)),
     )
+
+
+def _restored(
+    codec: Codec, rows: Iterable[_Found], name: str = "body"
+) -> Iterator[tuple[_Found, bytes]]:
+    """Rows with the body of that name restored, some at a time."""
+    left = iter(rows)
+    while some := list(islice(left, _AT_ONCE)):
+        yield from zip(
+            some, codec.restore_all([(r.enc, bytes(getattr(r, name))) for r in some]), strict=True
+        )
