@@ -60,12 +60,9 @@ def _may_hold_codes(text: str, *, escapes: bool) -> bool:
 
 
 def _may_be_somebodys(text: str, match: re.Match[str]) -> bool:
-    start, stop, run = match.start(), match.end(), match.group()
-    before, after = text[start - 1 : start] if start else "", text[stop : stop + 1]
-    within = before.isalnum() or before == "_"
-    if within and not _LINE_END.match(text, max(0, start - 2)):
-        return False
-    if (after.isalnum() and after != "x") or after == "_":
+    start, run = match.start(), match.group()
+    before = text[start - 1 : start] if start else ""
+    if is_part_of_word(text, start, end_of_digits(text, match)):
         return False
     if run.count(".") >= 3 or patterns.CARD.search(run) or patterns.SSN.search(run):
         return True
@@ -79,6 +76,21 @@ def _calls(text: str) -> bool:
     """Whether a word stands anywhere that may introduce a phone number."""
     words = _LINE_END.sub(" ", text)
     return bool(patterns.PHONE_WORD.search(words) or patterns.PHONE_HINT.search(words))
+
+
+def end_of_digits(text: str, match: re.Match[str]) -> int:
+    """Where a run of digits ends, with the extension of a phone."""
+    extension = patterns.EXTENSION.match(text, match.end())
+    return extension.end() if extension else match.end()
+
+
+def is_part_of_word(text: str, start: int, stop: int) -> bool:
+    """Whether a letter touches this piece; the `n` of an escaped line end is none."""
+    before, after = text[start - 1 : start] if start else "", text[stop : stop + 1]
+    if after.isalnum() or after == "_":
+        return True
+    within = before.isalnum() or before == "_"
+    return within and not _LINE_END.match(text, max(0, start - 2))
 
 
 def may_hold_key(text: str, start: int, end: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from waypost import patterns
 from waypost.errors import BadSetting
-from waypost.looks import has_stem, may_hold_key
+from waypost.looks import end_of_digits, has_stem, is_part_of_word, may_hold_key
 from waypost.records import Json
 
 Level: TypeAlias = Literal["off", "standard", "strict"]
@@ -380,8 +380,7 @@ def _numbers(text: str, replace: Replace, *, strict: bool) -> str:
         start = match.start()
         while start > max(end, match.start() - 2) and text[start - 1] in "+(":
             start -= 1
-        extension = patterns.EXTENSION.match(text, match.end())
-        stop = extension.end() if extension else match.end()
+        stop = end_of_digits(text, match)
         run = text[start:stop]
         clean = _run(text, start, stop, replace, strict=strict)
         if clean != run:
@@ -392,10 +391,9 @@ def _numbers(text: str, replace: Replace, *, strict: bool) -> str:
 
 def _run(text: str, start: int, stop: int, replace: Replace, *, strict: bool) -> str:
     run = text[start:stop]
-    before, after = text[start - 1 : start] if start else "", text[stop : stop + 1]
-    escaped = text[max(0, start - 2) : start] in ("\\n", "\\r", "\\t")
-    if ((before.isalnum() or before == "_") and not escaped) or after.isalnum() or after == "_":
+    if is_part_of_word(text, start, stop):
         return run
+    before, after = text[start - 1 : start] if start else "", text[stop : stop + 1]
     clean = (
         patterns.IPV4.sub(lambda m: _ip(m.group(), replace), run) if run.count(".") >= 3 else run
     )
