@@ -117,11 +117,9 @@ def prepare(steps: list[Step]) -> list[Prepared]:
         batch.put(1, [Reading(s) for s in part], now=NOW)
         history.confirm()
         (rows_of,) = batch._parts.values()
-        given = sorted(rows_of.steps.values()), sorted(rows_of.messages.values())
-        places = rows.STEP_BODY, rows.MESSAGE_BODY
-        made.append(
-            Prepared(*(list(pressed(*one, codec)) for one in zip(given, places, strict=True)))
-        )
+        taken = pressed(sorted(rows_of.steps.values()), rows.STEP_BODY, codec)
+        said = pressed(sorted(rows_of.messages.values()), rows.MESSAGE_BODY, codec)
+        made.append(Prepared(list(taken), list(said)))
     return made
 
 

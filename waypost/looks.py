@@ -30,14 +30,15 @@ def is_harmless(text: str) -> bool:
             return False
     if any(map(text.__contains__, _MARKS)) or ("://" in text and "?" in text):
         return False
-    lower = text.lower()
-    if any(map(lower.__contains__, patterns.SECRET_STEMS)) and (
-        "bearer" in lower or "basic" in lower or _NAMED.search(lower)
-    ):
+    if has_stem(text) and _may_name_secret(text.lower()):
         return False
     if ":" in text and patterns.IPV6_LIKELY.search(text):
         return False
     return not _may_hold_codes(text, escapes=escapes)
+
+
+def _may_name_secret(lower: str) -> bool:
+    return "bearer" in lower or "basic" in lower or _NAMED.search(lower) is not None
 
 
 def _may_hold_codes(text: str, *, escapes: bool) -> bool:
