@@ -235,8 +235,8 @@ class Detector:
     def _opened(self, rows: NDArray[Any], plans: Floats, when: Floats) -> NDArray[Any]:
         """Out of line: remember what was usual and how bad it is."""
         is_fast = rows["fast"] >= plans[:, 2]
-        k = np.where(is_fast, rows["fast_k"], rows["slow_k"])
-        n = np.where(is_fast, rows["fast_n"], rows["slow_n"])
+        k: Floats = np.where(is_fast, rows["fast_k"], rows["slow_k"])
+        n: Floats = np.where(is_fast, rows["fast_n"], rows["slow_n"])
         usual = self.usual(rows)
         rows["usual"] = usual
         # The rate that raised it is seen at its worst; to say that it is over, less must be gone.
@@ -259,8 +259,11 @@ def _sum(rows: NDArray[Any], name: str, add: Floats) -> tuple[NDArray[np.bool_],
 
 def _settled(rows: NDArray[Any]) -> NDArray[Any]:
     """Nothing is suspicious: what waited is part of what is usual."""
-    n = np.maximum(rows["base_n"] + rows["wait_n"], 0.0)
-    k = np.clip(rows["base_k"] + rows["wait_k"], 0.0, n)
+    # Types of their own: of a sum of columns, mypy would try each meaning in each operation.
+    all_k: Floats = rows["base_k"] + rows["wait_k"]
+    all_n: Floats = rows["base_n"] + rows["wait_n"]
+    n = np.maximum(all_n, 0.0)
+    k = np.clip(all_k, 0.0, n)
     forgotten = np.maximum(n / _REMEMBERED, 1.0)
     rows["base_k"], rows["base_n"] = k / forgotten, n / forgotten
     rows["wait_k"] = rows["wait_n"] = 0.0
@@ -269,7 +272,8 @@ def _settled(rows: NDArray[Any]) -> NDArray[Any]:
 
 def _recover(rows: NDArray[Any], k: Floats, n: Floats, wanted: float) -> Places:
     """Sum the evidence that the usual rate is back; those for which it is enough are closed."""
-    usual, rate = rows["usual"], rows["rate"]
+    usual: Floats = rows["usual"]
+    rate: Floats = rows["rate"]
     add = k * np.log(usual / rate) + (n - k) * np.log((1 - usual) / (1 - rate))
     rows["down"] = np.maximum(rows["down"] + add, 0.0)
     back = np.flatnonzero(rows["down"] >= wanted)
