@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from collector.moving import Mover
-from collector.prices import Prices
 from collector.reading.content import contents_of
 from collector.reading.draft import Draft
 from collector.reading.feedback import feedback_of_record, read_feedback
@@ -16,6 +15,7 @@ from collector.runs import RunAttributes
 from waypost.assembly.cohort import Cohorts
 from waypost.names import EVENT_EVALUATION, EVENT_FEEDBACK, SPAN_STEP, SPAN_TRAJECTORY
 from waypost.plugins import discover
+from waypost.prices import Prices
 from waypost.records import Content, Feedback, Json, Kind, LogRecord, RawSpan, Reading, Status, Step
 
 PACKAGE = "collector.conventions"

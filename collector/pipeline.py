@@ -9,10 +9,10 @@ from collector.inflate import inflate
 from collector.masking import Masker
 from collector.metrics import Metrics, notes_of
 from collector.packing import Parcel
-from collector.prices import Prices
 from collector.recurring import Recurring
 from collector.runs import Runs
 from waypost.assembly import Cohorts
+from waypost.prices import Prices
 from waypost.store.projects import Project
 
 TRACES, LOGS, METRICS = "traces", "logs", "metrics"

@@ -16,12 +16,12 @@ import orjson
 from collector.convention import Convention, Reader
 from collector.masking import Masker
 from collector.moving import Mover, Name, flattened
-from collector.prices import Prices
 from collector.reading.draft import Draft
 from collector.reading.identity import Resources
 from collector.runs import RunAttributes
 from waypost.assembly.cohort import Cohorts
 from waypost.canon import digest
+from waypost.prices import Prices
 from waypost.records import Json, Kind, RawSpan, Reading, Step
 
 _NAMES: Final = 4 << 20

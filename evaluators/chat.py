@@ -1,14 +1,16 @@
 """Any LangChain chat model as a judge: one try a call, its errors sorted, its cost counted."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from genai_prices import Usage, calc_price
 from langchain.chat_models import init_chat_model
 
 from evaluators.chores import first_line
 from evaluators.judge import Answer, JudgeFailed
 from waypost.errors import BadSetting
+from waypost.prices import Prices
+from waypost.records import Tokens
 from waypost.settings import Settings
 from waypost.store.judges import Spent
 
@@ -37,6 +39,7 @@ class ChatModel:
         if provider or settings.judge_base_url:
             options["model_provider"] = provider or "openai"
         self._provider = provider or "openai"
+        self._prices = Prices()
         try:
             self._model = init_chat_model(model, **options)
         except Exception as error:  # every provider has errors of its own
@@ -55,9 +58,9 @@ class ChatModel:
     def _answer(self, found: Any) -> Answer:
         raw = found["raw"]
         model = str((getattr(raw, "response_metadata", None) or {}).get("model_name") or "")
-        given, written = usage_of(raw)
-        cost = price(model or self.name.rpartition(":")[2], given, written)
-        spent = Spent(tokens_in=given, tokens_out=written, cost_usd=cost)
+        used = usage_of(raw)
+        cost = self._cost(model, used)
+        spent = Spent(tokens_in=used.input or 0, tokens_out=used.output or 0, cost_usd=cost)
         refusal = (getattr(raw, "additional_kwargs", None) or {}).get("refusal")
         if refusal:
             raise JudgeFailed(f"The judge refused: {str(refusal)[:200]}", spent=spent)
@@ -65,20 +68,28 @@ class ChatModel:
             raise JudgeFailed("The judge's answer is not the JSON asked for.", spent=spent)
         return Answer(found["parsed"], spent, model)
 
+    def _cost(self, answered: str, used: Tokens) -> float:
+        """Dollars for a call; a model without a known price counts as a dear one.
 
-def usage_of(raw: Any) -> tuple[int, int]:
+        So budgets hold.
+        """
+        models = (answered, self.name.rpartition(":")[2])
+        found = self._prices.cost(self._provider, models, used, time.time_ns())
+        if found is None:
+            return ((used.input or 0) + (used.output or 0)) * UNKNOWN_PRICE
+        return found
+
+
+def usage_of(raw: Any) -> Tokens:
     """Tokens read and written, wherever the client put them; a stream keeps its own place."""
     usage = getattr(raw, "usage_metadata", None)
     if usage:
-        return int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0)
+        cached = usage.get("input_token_details") or {}
+        return Tokens(
+            int(usage.get("input_tokens") or 0),
+            int(usage.get("output_tokens") or 0),
+            cached.get("cache_read"),
+            cached.get("cache_creation"),
+        )
     told = (getattr(raw, "response_metadata", None) or {}).get("token_usage") or {}
-    return int(told.get("prompt_tokens") or 0), int(told.get("completion_tokens") or 0)
-
-
-def price(model: str, given: int, written: int) -> float:
-    """Dollars for a call; a model without a known price counts as a dear one, so budgets hold."""
-    try:
-        found = calc_price(Usage(input_tokens=given, output_tokens=written), model)
-    except LookupError:
-        return (given + written) * UNKNOWN_PRICE
-    return float(found.total_price)
+    return Tokens(int(told.get("prompt_tokens") or 0), int(told.get("completion_tokens") or 0))

@@ -13,13 +13,13 @@ from benchmarks.ingest_spans import requests_of
 from collector.convention import GROUP, PACKAGE, Convention, Reader
 from collector.decode import decode_traces
 from collector.masking import Masker
-from collector.prices import Prices
 from collector.recurring import Recurring
 from collector.runs import Runs
 from tests.samples import conventions, spans_of, whole
 from waypost import names
 from waypost.assembly import Cohorts
 from waypost.plugins import discover
+from waypost.prices import Prices
 from waypost.records import Json, RawSpan
 
 KEY = b"k" * 32

@@ -31,6 +31,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     refusal: str | None = None
     delay: float = 0.0
+    cached: int = 0
 
 
 def verdict(**changes: Any) -> Reply:
@@ -112,7 +113,7 @@ def _whole(body: dict[str, Any], reply: Reply) -> dict[str, Any]:
         "created": 1,
         "model": body["model"],
         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-        "usage": USAGE,
+        "usage": USAGE | {"prompt_tokens_details": {"cached_tokens": reply.cached}},
     }
 
 

@@ -58,6 +58,17 @@ def test_a_good_answer_is_a_score_with_its_cost() -> None:
     assert score.cost_usd == pytest.approx(1000 * 0.15e-6 + 100 * 0.6e-6)
 
 
+def test_what_the_judge_had_cached_costs_less_and_a_dated_name_is_known() -> None:
+    cached = Reply(verdict().content, cached=800)
+    with serving([cached]) as j:
+        settings = Settings(
+            judge_model="openai:gpt-4o-mini-2026-07-18", judge_base_url=j.url, judge_key="none"
+        )
+        score = ask_model(ChatModel(settings), "Paris.")
+    wanted = 200 * 0.15e-6 + 800 * 0.075e-6 + 100 * 0.6e-6
+    assert score.cost_usd == pytest.approx(wanted)
+
+
 def test_a_streamed_answer_is_accounted_for_too() -> None:
     with serving([verdict()]) as j:
         score = ask(j, streaming=True)

@@ -3,8 +3,8 @@
 import pytest
 
 from collector.convention import Reader
-from collector.prices import Prices
 from tests.unit.collector.otlp import NOW
+from waypost.prices import Prices
 from waypost.records import Json, RawSpan, Tokens
 
 MINI = ("gpt-4o-mini",)
