@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
 from collector.metrics import Metrics
@@ -172,7 +171,7 @@ class Door:
         if self._secret is None:
             with plainly(), self._engine.begin() as connection:
                 self._secret = sessions.secret(connection)
-        return id_key(self._secret, project_id)
+        return sessions.id_key(self._secret, project_id)
 
     def note_use(self) -> None:
         """Write down which keys were used since this was last called."""
@@ -181,11 +180,6 @@ class Door:
         if used:
             with plainly(), self._engine.begin() as connection:
                 keys.touch(connection, sorted(used))
-
-
-def id_key(secret: bytes, project_id: int) -> bytes:
-    """The key that personal ids of a project are hashed with, from the installation's secret."""
-    return blake2b(str(project_id).encode(), key=secret[:64], digest_size=32).digest()
 
 
 def secret_in(headers: Mapping[str, str]) -> str | None:

@@ -7,7 +7,6 @@ from typing import IO, Any, Final
 
 import orjson
 
-from collector.door import id_key
 from collector.lines import TooLong, lines
 from collector.masking import Masker
 from waypost.assembly import assemble, take_apart
@@ -76,7 +75,9 @@ def bring(
         with plainly(), engine.connect() as connection:
             known = projects.named(connection, project)
         with plainly(), engine.begin() as connection:
-            masker = Masker(known.masking, key=id_key(sessions.secret(connection), known.id))
+            masker = Masker(
+                known.masking, key=sessions.id_key(sessions.secret(connection), known.id)
+            )
         done = Brought()
         keep = _to_store(engine, known, done)
         if to_dataset is not None:

@@ -63,6 +63,7 @@ class Plan:
     broken: bool = False
     delegates: bool = False
     question: str = QUESTIONS[0]
+    user: str | None = None
 
 
 def plans(now: dt.datetime, runs: int, seed: int = 7) -> list[Plan]:
@@ -170,7 +171,8 @@ def build(plan: Plan) -> list[Step]:
     root = Step(
         trace_id=run.trace, span_id=run.root, parent_id=None, kind=Kind.AGENT,
         name="benefits assistant", agent="benefits assistant", environment="production",
-        started_at=start, ended_at=run.now, session=f"s-{plan.name}", convention="waypost",
+        started_at=start, ended_at=run.now, session=f"s-{plan.name}", user=plan.user,
+        convention="waypost",
         cohort={"region": plan.region, "tenant": "city of lyon" if plan.region == "eu" else "acme"},
         input=tuple(run.history[:1]), output=final.output, total_steps=None,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from waypost.cli import (
     alerts,
     datasets,
     evaluators,
+    forgetting,
     gates,
     imports,
     judging,
@@ -36,7 +37,7 @@ def waypost() -> None:
 for _verb in (
     up.up, up.collect, up.work, up.ui, up.demo,
     judging.evaluate, judging.reread, evaluators.evaluators,
-    upkeep.migrate_verb, upkeep.doctor, upkeep.retain,
+    upkeep.migrate_verb, upkeep.doctor, upkeep.retain, forgetting.forget,
     projects.project, projects.key, alerts.alerts, datasets.dataset, datasets.export,
     gates.gate, imports.import_verb, replays.replay,
 ):  # fmt: skip

@@ -10,23 +10,23 @@ import click
 import orjson
 
 from waypost.cli.options import (
-    actor,
     as_json_option,
     empty,
     filter_of,
     filtered,
     of_project,
     one_line,
+    person,
     print_json,
     settings_of,
     shown,
     stored,
+    sure,
 )
 from waypost.errors import NotFound, Unreadable, WrongUse
 from waypost.rates import plural
 from waypost.reading_back import read_object
 from waypost.records import Trajectory
-from waypost.roles import Person, Role
 from waypost.store import datasets, projects, runs, trials
 from waypost.store.engine import Connection
 from waypost.store.opened import store
@@ -36,7 +36,7 @@ _TRACE: Final = re.compile("[0-9a-f]{32}")
 
 @click.group()
 def dataset() -> None:
-    """Make, list and print datasets of cases; record trials."""
+    """Make, print and delete datasets; record trials."""
 
 
 @dataset.command(name="list")
@@ -98,8 +98,6 @@ def dataset_add(
 
     The runs are those of a filter, or those whose trace ids are given.
     """
-    acting = actor()
-    person = Person(acting.name, Role.ADMIN, acting.origin)
     with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
         known = projects.named(connection, project)
         found = list(
@@ -113,8 +111,26 @@ def dataset_add(
             raise WrongUse(
                 f"No run is meant, so dataset {name!r} stays as it is; widen the filter."
             )
-        added = datasets.put(connection, known.id, name, found, by=person)
+        added = datasets.put(connection, known.id, name, found, by=person())
     click.echo(f"{told_new(added, len(found), name)}.")
+
+
+@dataset.command(name="delete")
+@stored
+@of_project
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("name")
+def dataset_delete(
+    *, data: Path | None, database_url: str | None, project: str, yes: bool, name: str
+) -> None:
+    """Delete a dataset with its cases and trials; the runs stay."""
+    with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
+        place = projects.named(connection, project).id
+        known = datasets.named(connection, place, name)
+        holds = f"{plural(known.cases, 'case')} and all its trials"
+        sure(f"Dataset {name} will be gone for good with {holds}. Go on?", yes=yes)
+        datasets.delete(connection, place, known.id, by=person())
+    click.echo(f"Dataset {name} is deleted.")
 
 
 def told_new(added: int, of: int, dataset: str) -> str:
@@ -180,21 +196,19 @@ def dataset_record(
     """
     from collector.lines import lines
 
-    acting = actor()
-    person = Person(acting.name, Role.ADMIN, acting.origin)
     settings = settings_of(data, database_url)
     with store(settings) as engine, engine.begin() as connection:
         place = projects.named(connection, project).id
         known = datasets.named(connection, place, name)
         made = trials.begin(
-            connection, place, known.id, name=trial, version=number, note=note, by=person
+            connection, place, known.id, name=trial, version=number, note=note, by=person()
         )
         for at, line in lines(file, settings.inflated_limit):
             try:
-                trials.record(connection, place, made.id, **_result(line), by=person)
+                trials.record(connection, place, made.id, **_result(line), by=person())
             except (Unreadable, NotFound) as error:
                 raise WrongUse(f"Line {at}: {error}") from error
-        trials.finish(connection, place, made.id, by=person)
+        trials.finish(connection, place, made.id, by=person())
         made = trials.named(connection, place, known.id, made.name)
     click.echo(
         f"{made.results:,} of {plural(made.cases, 'case')} recorded, "

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from waypost.cli.options import (
-    actor,
     as_json_option,
     of_project,
     one_line,
+    person,
     print_json,
     settings_of,
     stored,
 )
 from waypost.rates import plural
-from waypost.roles import Person, Role
 
 if TYPE_CHECKING:
     from evaluators.gate import Decided, Told
@@ -59,11 +58,9 @@ def gate(
     from evaluators.gate import Request
     from evaluators.gate import gate as decide
 
-    acting = actor()
-    person = Person(acting.name, Role.ADMIN, acting.origin)
     request = Request(name, project=project, **asked)
     with _waiting() as told:
-        done = decide(settings_of(data, database_url), request, by=person, told=told)
+        done = decide(settings_of(data, database_url), request, by=person(), told=told)
     if as_json:
         print_json(done.as_json())
     else:

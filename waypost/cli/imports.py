@@ -7,9 +7,8 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from waypost.cli.datasets import told_new
-from waypost.cli.options import actor, of_project, one_line, settings_of, stored
+from waypost.cli.options import of_project, one_line, person, settings_of, stored
 from waypost.rates import plural
-from waypost.roles import Person, Role
 
 if TYPE_CHECKING:
     from collector.import_verb import Brought
@@ -35,10 +34,8 @@ def import_verb(
     """
     from collector.import_verb import bring
 
-    acting = actor()
-    person = Person(acting.name, Role.ADMIN, acting.origin)
     done = bring(
-        settings_of(data, database_url), file, project, by=person, to_dataset=to_dataset,
+        settings_of(data, database_url), file, project, by=person(), to_dataset=to_dataset,
         told=_told,
     )  # fmt: skip
     if sys.stderr.isatty():

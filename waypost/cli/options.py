@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 
-from waypost.errors import WrongUse
+from waypost.errors import NotAllowed, WrongUse
+from waypost.roles import Person, Role
 from waypost.settings import Settings
 from waypost.store.audit import Actor
 from waypost.store.projects import DEFAULT
@@ -112,6 +113,22 @@ def settings_of(data: Path | None, database_url: str | None, **more: object) -> 
 
 def actor() -> Actor:
     return Actor(os.environ.get("USER") or f"uid {os.getuid()}", "command line")
+
+
+def person() -> Person:
+    """Who acts, with every right: whoever reaches the database has them all."""
+    acting = actor()
+    return Person(acting.name, Role.ADMIN, acting.origin)
+
+
+def sure(question: str, *, yes: bool) -> None:
+    """Ask before what cannot be undone; WrongUse where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise WrongUse(f"{question} Add --yes.")
+    if not click.confirm(question, err=True):
+        raise NotAllowed("Nothing was deleted.")
 
 
 def print_json(value: object) -> None:

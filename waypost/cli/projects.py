@@ -12,18 +12,20 @@ from waypost.cli.options import (
     as_json_option,
     empty,
     of_project,
+    person,
     print_json,
     settings_of,
     stored,
+    sure,
 )
 from waypost.rates import plural
-from waypost.store import keys, projects
+from waypost.store import forgetting, keys, projects
 from waypost.store.opened import store
 
 
 @click.group()
 def project() -> None:
-    """Make, list and change projects."""
+    """Make, list, change and delete projects."""
 
 
 @project.command(name="list")
@@ -73,6 +75,20 @@ def project_change(
         known = projects.named(connection, name)
         projects.change(connection, known.id, by=actor(), masking=masking, cohort_keys=wanted)
     click.echo(f"Project {name} is changed.")
+
+
+@project.command(name="delete")
+@stored
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def project_delete(data: Path | None, database_url: str | None, name: str, yes: bool) -> None:
+    """Delete a project with its keys, runs, datasets and alerts."""
+    with store(settings_of(data, database_url)) as engine:
+        with engine.connect() as connection:
+            known = projects.named(connection, name)
+        sure(f"Project {name} will be gone for good with all its runs. Go on?", yes=yes)
+        forgetting.forget_project(engine, known.id, by=person())
+    click.echo(f"Project {name} is deleted.")
 
 
 @click.group()

@@ -16,10 +16,10 @@ from waypost.cli import candidates
 from waypost.cli.candidates import Outcome, Way
 from waypost.cli.datasets import asking_the_gate, named_runs
 from waypost.cli.options import (
-    actor,
     as_json_option,
     of_project,
     one_line,
+    person,
     print_json,
     settings_of,
     stored,
@@ -28,7 +28,6 @@ from waypost.errors import WaypostError, WrongUse
 from waypost.links import step_link
 from waypost.rates import plural
 from waypost.records import Trajectory
-from waypost.roles import Person, Role
 from waypost.settings import Settings
 from waypost.store import datasets, projects, trials
 from waypost.store.engine import Connection, Engine
@@ -143,7 +142,7 @@ def replay(
             done = _all(engine, place, one, tasks, trial=kept, quiet=as_json)
         if kept:
             with engine.begin() as connection:
-                trials.finish(connection, place.id, kept.id, by=_person())
+                trials.finish(connection, place.id, kept.id, by=person())
     code = _tell(done, way, trial=kept, as_json=as_json)
     if asked.trace and done[0].trace_id and not as_json:
         base = settings.public_url or f"http://{settings.host}:{settings.ui}"
@@ -205,7 +204,7 @@ def _begin(engine: Engine, place: projects.Project, known: Trial, name: str) -> 
             if (one.name, one.version) == (name.strip(), known.version) and not one.finished_at
         )  # fmt: skip
         made = next(begun, None) or trials.begin(
-            connection, place.id, known.dataset_id, name=name, version=known.version, by=_person()
+            connection, place.id, known.dataset_id, name=name, version=known.version, by=person()
         )
     return known._replace(id=made.id, name=made.name)
 
@@ -223,11 +222,6 @@ def _left(
             err=True,
         )
     return left
-
-
-def _person() -> Person:
-    acting = actor()
-    return Person(acting.name, Role.ADMIN, acting.origin)
 
 
 # --- running ---
@@ -286,7 +280,7 @@ def _keep(engine: Engine, place: projects.Project, trial: Trial, outcome: Outcom
         trials.record(
             connection, place.id, trial.id, outcome.key, trace_id=outcome.trace_id,
             answer=outcome.answer, error=outcome.error, differences=outcome.differences,
-            by=_person(),
+            by=person(),
         )  # fmt: skip
 
 

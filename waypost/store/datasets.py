@@ -231,6 +231,39 @@ def remove(
     return len(gone)
 
 
+def delete(connection: Connection, project_id: int, dataset_id: int, *, by: Person) -> None:
+    """Delete a dataset with all its versions and trials; NotFound when it is not there."""
+    by.must_be(Role.ADMIN, "Deleting a dataset")
+    given = {"id": dataset_id, "project_id": project_id}
+    name = connection.execute(
+        sa.text("delete from dataset where id = :id and project_id = :project_id returning name"),
+        given,
+    ).scalar()
+    if name is None:
+        raise NotFound(f"There is no dataset {dataset_id} in this project.")
+    for table in ("dataset_case", "dataset_version"):
+        children = sa.table(table, sa.column("dataset_id"))
+        connection.execute(sa.delete(children).where(children.c.dataset_id == dataset_id))
+    audit.note(connection, project_id, _actor(by), "dataset.delete", name, before={"name": name})
+
+
+def forget(connection: Connection, project_id: int, cases: Sequence[int], *, by: Person) -> None:
+    """Delete these cases from every version; each dataset says in a new one how many went."""
+    rows = connection.execute(
+        sa.text("""
+            select c.dataset_id, array_agg(c.id) as ids, count(distinct c.key) as n
+            from dataset_case c join dataset d on d.id = c.dataset_id
+            where d.project_id = :project_id and c.id = any(:cases) group by 1 order by 1"""),
+        {"project_id": project_id, "cases": list(cases)},
+    ).all()
+    for row in rows:
+        _next(connection, project_id, row.dataset_id, by, f"{plural(row.n, 'case')} forgotten")
+        connection.execute(
+            sa.text("delete from dataset_case where dataset_id = :id and id = any(:ids)"),
+            {"id": row.dataset_id, "ids": row.ids},
+        )
+
+
 def _next(connection: Connection, project_id: int, dataset_id: int, by: Person, what: str) -> int:
     """The number of the version that begins now."""
     version = connection.execute(

@@ -1,6 +1,7 @@
-"""The secret that signs sessions and tokens of the dashboard, the same for all its processes."""
+"""The secret of an installation, which signs sessions of the dashboard and hashes personal ids."""
 
 import secrets
+from hashlib import blake2b
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,3 +24,8 @@ def secret(connection: Connection) -> bytes:
 def _read(connection: Connection) -> bytes | None:
     found = connection.execute(sa.text("select secret from ui_secret")).scalar()
     return None if found is None else bytes(found)
+
+
+def id_key(secret: bytes, project_id: int) -> bytes:
+    """The key that personal ids of a project are hashed with, from the installation's secret."""
+    return blake2b(str(project_id).encode(), key=secret[:64], digest_size=32).digest()
