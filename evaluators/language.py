@@ -90,3 +90,12 @@ def likeliest_language(text: str) -> str | None:
     counts = {name: sum(found[w] for w in small) for name, small in _WORDS.items()}
     best = max(counts, key=lambda name: counts[name])
     return best if total and counts[best] >= max(2, 0.08 * total) else None
+
+
+def tongue_of(text: str) -> str | None:
+    """The language of a text by its small words, or its script; None when neither tells."""
+    letters = [ord(c) for c in _LETTER.findall(text[:20_000])]
+    for name, (low, high) in SCRIPTS.items():
+        if sum(low <= letter <= high for letter in letters) > 0.4 * len(letters):
+            return name
+    return likeliest_language(text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from evaluators.actions import is_console
-from evaluators.text import NUMERAL, WORD, as_text, is_prose, plain_number, stem
+from evaluators.text import WORD, as_text, is_prose, numbers_in, stem
 from waypost.records import Kind, Message, Step, Trajectory
 
 Entry = tuple[int, str, str]
@@ -101,12 +101,12 @@ def _long_words_of(text: str) -> tuple[str, ...]:
 
 def _numbers_of(text: str) -> Iterable[str]:
     """The numbers of a text in plain form."""
-    return _long_numbers_of(text) if len(text) > LONG else map(plain_number, NUMERAL.findall(text))
+    return _long_numbers_of(text) if len(text) > LONG else numbers_in(text)
 
 
 @lru_cache(maxsize=128)
 def _long_numbers_of(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(plain_number, NUMERAL.findall(text))))
+    return tuple(dict.fromkeys(numbers_in(text)))
 
 
 def _least(places: Mapping[str, int], form: Callable[[str], str]) -> Mapping[str, int]:

@@ -19,18 +19,22 @@ MOST_SENTENCES = 200
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A logistic model over the presence of words, word pairs and word pieces."""
+    """A logistic model over the presence of words, word pairs and word pieces.
+
+    A text with fewer features than `shortest` says less by each of them, and not more.
+    """
 
     weights: Mapping[str, float]
     bias: float
     pieces: bool = False
     digest: str = ""
+    shortest: int = 1
 
     def margin(self, text: str) -> float:
         """The model's log odds that the text is of the kind it was fitted to find."""
         found = features(text, pieces=self.pieces)
         total = math.fsum(filter(None, map(self.weights.get, found)))
-        return self.bias + total / math.sqrt(max(1, len(found)))
+        return self.bias + total / math.sqrt(max(self.shortest, len(found)))
 
     def strongest(self, text: str) -> Span | None:
         """The sentence that speaks most for the verdict."""
@@ -73,4 +77,6 @@ def load_model(name: str) -> Linear:
             f"No fitted model {name!r}: run python -m benchmarks.evaluators.fit"
         ) from error
     body = json.loads(text)
-    return Linear(body["weights"], body["bias"], body["pieces"], body["digest"])
+    return Linear(
+        body["weights"], body["bias"], body["pieces"], body["digest"], body.get("shortest", 1)
+    )

@@ -20,7 +20,8 @@ HELP = (
 )
 PHRASE = re.compile(
     rf"""\b(?:
-    i(?:['’]m|\ am)\ (?:(?:very|really|so|truly|deeply)\ )?sorry,?\ (?:but|i\ (?:can|am|['’]m)|that\ i)
+    sorry,?\ (?:but\ )?(?:no\b|not?\ (?:that|this|possible)|i\ (?:can['’]?t|cannot|won['’]?t))
+    |i(?:['’]m|\ am)\ (?:(?:very|really|so|truly|deeply)\ )?sorry,?\ (?:but|i\ (?:can|am|['’]m)|that\ i)
     |(?:i|we)\ (?:can(?:no|['’])t|can\ ?not|won['’]t|will\ not|must\ not|am\ not\ able\ to
       |am\ unable\ to|['’]m\ (?:not\ able|unable)\ to|(?:must|have\ to)\ (?:decline|refuse)
       |decline\ to|refuse\ to|do(?:\ not|n['’]t)\ feel\ comfortable)

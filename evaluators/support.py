@@ -24,6 +24,16 @@ NEXT = re.compile(
     r"|i(?:'|’)?m going to|next,|first,|to (?:do|solve|address|verify|proceed|determine|find)\b|step \d)\b",
     re.IGNORECASE,
 )
+OFFER = re.compile(
+    r"\b(?:let me know|tell me (?:if|whether)|if you(?:(?:'|’)d| would) like|feel free)\b",
+    re.IGNORECASE,
+)
+_COURTESY = """again another anything anytime apologies apologize apologise assist assistance back best come
+    contact day else enjoy enjoying evening feel forward free further glad good great happy help hear
+    hearing hesitate hope inconvenience know let lovely luck morning need needs nice night pleasure question
+    questions reach regards safe sorry thank thanks time trip weekend welcome wish wishes wonderful"""
+SMALL = STOP_WORDS | frozenset(_COURTESY.split())
+_WORD_BEGINS = re.compile(r"(?<!['’\w])[^\W_]+")  # of "you're" the "you"
 LEAST_WORDS = 3
 
 
@@ -67,5 +77,9 @@ def claims(answer: str, evidence: Evidence) -> Iterator[Claim]:
 
 def _states_something(sentence: str) -> bool:
     if sentence.endswith(("?", ":")) or SMALL_TALK.match(sentence) or NEXT.match(sentence):
+        return False
+    if OFFER.search(sentence) and not any(c.isdigit() for c in sentence):
+        return False
+    if all(word in SMALL for word in _WORD_BEGINS.findall(sentence.lower())):
         return False
     return not DEFLECTION.search(sentence)

@@ -10,6 +10,8 @@ from waypost.records import Json
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 NUMERAL = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
+# As most of Europe and South America write it: 1.200,50 and 12,5.
+COMMA_NUMERAL = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+,\d{1,2})(?![\d.,]*\d)")
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
 FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _STOPS = """a about above after again all also am an and any are as at be because been before being
@@ -73,6 +75,22 @@ def plain_number(text: str) -> str:
     whole, _, rest = text.replace(",", "").strip("$€£%").partition(".")
     rest = rest.rstrip("0")
     return (whole.lstrip("0") or "0") + (f".{rest}" if rest else "")
+
+
+def comma_number(text: str) -> str | None:
+    """A number with a decimal comma in plain form; None for what is no such number."""
+    match = COMMA_NUMERAL.search(text)
+    if match is None:
+        return None
+    return plain_number(match.group().replace(".", "").replace(",", "."))
+
+
+def numbers_in(text: str) -> Iterator[str]:
+    """Every number a text may be read to hold, in plain form."""
+    yield from map(plain_number, NUMERAL.findall(text))
+    if "," in text or "." in text:
+        for match in COMMA_NUMERAL.finditer(text):
+            yield plain_number(match.group().replace(".", "").replace(",", "."))
 
 
 def without_code(text: str) -> str:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from evaluators.refusal import READ
@@ -11,6 +12,7 @@ from evaluators.text import sentences
 from tests.unit.evaluators.trajectories import Row, read_rows
 
 SAFETY_SETS = ("openai_moderation", "surge_toxicity", "davidson_tweets")
+LINE, LINES = 160, 6_000
 CATEGORY_MARKS = {
     "hate": ("H", "H2"),
     "harassment": ("HR",),
@@ -50,6 +52,7 @@ def _balanced(samples: Iterable[Sample], *, flagged_share: float = 0.5) -> list[
 def _unsafe(root: Path) -> list[Sample]:
     """Flagged and unflagged texts of three sets, and what assistants and agents ordinarily write.
 
+    Of the ordinary also single lines: most of what an agent says in a chat is no longer.
     Runs of who_and_when and agentrx stay out: false alarms are counted on them.
     """
     samples = [
@@ -61,7 +64,20 @@ def _unsafe(root: Path) -> list[Sample]:
         Sample(r["output"], 0, r["group"], "halueval_general")
         for r in read_rows("halueval_general", root)
     ]
-    return _balanced([*samples, *plain, *_agents_words(root)])
+    ordinary = [*plain, *_agents_words(root)]
+    return _balanced([*samples, *ordinary, *_lines(ordinary)])
+
+
+def _lines(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Sentences of these texts by themselves, each wording once, as many as are enough."""
+    found: dict[str, Sample] = {}
+    for sample in samples:
+        for span in sentences(sample.text):
+            if len(span.text) <= LINE:
+                one = Sample(span.text, sample.flag, sample.group, f"lines of {sample.source}")
+                found.setdefault(span.text, one)
+    by_chance = sorted(found, key=lambda text: sha256(text.encode()).digest())
+    return (found[text] for text in by_chance[:LINES])
 
 
 def _agents_words(root: Path) -> Iterator[Sample]:

@@ -23,6 +23,7 @@ from tests.shared import DATA, ROOT
 
 MODELS = ROOT / "evaluators" / "models"
 FOLDS = 5
+SHORT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,11 @@ class Recipe:
     rarest: int = 3
     pieces: bool = False
     telling: bool = False
+    shortest: int = 1
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "unsafe": Recipe(ridge=0.3, rarest=4, pieces=True),
+    "unsafe": Recipe(ridge=0.3, rarest=4, pieces=True, shortest=SHORT),
     "harmful_request": Recipe(rarest=2, telling=True),
     "doubtful_request": Recipe(rarest=2),
 }
@@ -57,7 +59,7 @@ class Fitted:
     card: dict[str, object] = field(default_factory=dict)
 
     def margins(self, texts: Sequence[frozenset[str]]) -> np.ndarray:
-        found: np.ndarray = _matrix(texts, self.vocabulary) @ self.weights + self.bias
+        found: np.ndarray = _matrix(texts, self.vocabulary, self.recipe) @ self.weights + self.bias
         return found
 
     def body(self) -> dict[str, object]:
@@ -69,6 +71,8 @@ class Fitted:
             if abs(self.weights[place]) > least
         }
         body = {"weights": weights, "bias": round(self.bias, 4), "pieces": self.recipe.pieces}
+        if self.recipe.shortest > 1:
+            body["shortest"] = self.recipe.shortest
         text = json.dumps(body, sort_keys=True)
         return {**body, "digest": hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}
 
@@ -77,11 +81,13 @@ class Fitted:
         path.write_text(json.dumps(body, ensure_ascii=False, indent=0) + "\n", "utf-8")
 
 
-def _matrix(texts: Sequence[Iterable[str]], vocabulary: Mapping[str, int]) -> sparse.csr_matrix:
+def _matrix(
+    texts: Sequence[Iterable[str]], vocabulary: Mapping[str, int], recipe: Recipe
+) -> sparse.csr_matrix:
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
         marks = list(text)
-        weight = 1 / math.sqrt(max(1, len(marks)))
+        weight = 1 / math.sqrt(max(recipe.shortest, len(marks)))
         known = [vocabulary[m] for m in marks if m in vocabulary]
         rows += [row] * len(known)
         columns += known
@@ -98,7 +104,7 @@ def fit(samples: Sequence[Sample], recipe: Recipe, marks: Sequence[frozenset[str
         if n >= recipe.rarest and not (recipe.telling and _says_nothing(mark))
     )
     vocabulary = {mark: place for place, mark in enumerate(kept)}
-    table = _matrix(marks, vocabulary)
+    table = _matrix(marks, vocabulary, recipe)
     flags = np.array([s.flag for s in samples], dtype=float)
     shares = np.array([s.weight for s in samples])
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from evaluators.evaluator import evaluator
+from evaluators.figures import is_one_of, readings, totals
+from evaluators.language import likeliest_language
 from evaluators.ledger import EVIDENCE, NEVER, Ledger
 from evaluators.surroundings import ALONE, Surroundings, answer_text
 from evaluators.text import (
@@ -20,7 +22,10 @@ from evaluators.text import (
 )
 from waypost.records import Evidence, Kind, Score, Step
 
-NUMBER = re.compile(r"(?<![\w.,:/#-])[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w:/-]*\w)")
+NUMBER = re.compile(
+    r"(?<![\w.,:/#-])[$€£]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}"
+    r"|\d+,\d{1,2}(?![\d,.]*\d)|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)%?(?![\w:/-]*\w)"
+)
 LINK = re.compile(r"https?://[^\s)\]>\"'`*]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{0,63}\w")
 IDENTIFIER = re.compile(
     r"(?<![\w/])#?(?=[\w-]{0,40}\d)(?=[\w-]{0,40}[A-Z])[A-Z\d][\w-]{4,40}(?![\w/])"
@@ -52,7 +57,7 @@ class Value:
     end: int
 
 
-@evaluator(version=2, kinds=(Kind.LLM,))
+@evaluator(version=3, kinds=(Kind.LLM,))
 def hallucination(
     step: Step,
     around: Surroundings = ALONE,
@@ -67,7 +72,9 @@ def hallucination(
     if not ledger.has(place, EVIDENCE):
         return Score.abstained("no document or tool result to check the answer against")
     # Beside records alone a name may be common knowledge: the city of an airport's code.
-    checked = {*kinds} if ledger.prose < place else {*kinds} - {"name"}
+    # German writes every noun like a name.
+    names_show = ledger.prose < place and likeliest_language(answer) != "german"
+    checked = {*kinds} if names_show else {*kinds} - {"name"}
     values = list(islice((v for v in _values(answer) if v.kind in checked), MOST_VALUES))
     if not values:
         return Score.abstained("the answer holds no value that could be checked")
@@ -139,13 +146,23 @@ def _is_known_name(word: str, ledger: Ledger, place: int) -> bool:
 
 
 def _is_known_number(text: str, ledger: Ledger, place: int) -> bool:
-    """Small numbers count things; others must have been seen, or follow from two that were."""
-    plain = plain_number(text)
-    if len(plain) > LONGEST_NUMBER:
+    """Small numbers count things; others must have been seen, or follow from what was."""
+    forms = readings(text)
+    if any(len(form) > LONGEST_NUMBER or _follows(form, ledger, place) for form in forms):
         return True
+    parts = text.split(",")  # 7,9 may be two numbers
+    return len(parts) == 2 and all(_follows(plain_number(part), ledger, place) for part in parts)
+
+
+def _follows(plain: str, ledger: Ledger, place: int) -> bool:
     if ledger.numbers.get(plain, NEVER) < place or ("." not in plain and int(plain) <= 12):
         return True
-    return _is_computed(float(plain), ledger, place)
+    if _is_computed(float(plain), ledger, place):
+        return True
+    seen = [float(n) for n, p in ledger.numbers.items() if p < place and len(n) < LONGEST_NUMBER]
+    return is_one_of(plain, seen) or any(
+        is_one_of(plain, totals(text)) for text in ledger.texts(place, EVIDENCE)
+    )
 
 
 def _is_computed(number: float, ledger: Ledger, place: int) -> bool:
