@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -280,3 +281,32 @@ def test_readings_of_one_batch_share_a_commit(engine: Engine) -> None:
         second = batch.put(1, [Reading(s) for s in make_run(1, trace="b")], now=NOW)
     assert first is second
     assert first.stored == 6
+
+
+def test_a_writer_locks_a_run_before_its_job_as_a_worker_does(any_engine: Engine) -> None:
+    first, *others = make_run(3)
+    put(any_engine, [first])
+    ended = sa.text("update trajectory set settled_at = now() where trace_id = :trace")
+    done = sa.text("update job set dirty = dirty where trace_id = :trace")
+    trace = {"trace": first.trace_id}
+    with ThreadPoolExecutor(1) as pool, any_engine.begin() as worker:
+        worker.execute(ended, trace)
+        written = pool.submit(put, any_engine, others)
+        _until_somebody_waits(any_engine)
+        worker.execute(sa.text("set local lock_timeout = '100ms'"))
+        worker.execute(done, trace)
+        worker.commit()
+        assert written.result().stored == len(others)
+
+
+def _until_somebody_waits(engine: Engine) -> None:
+    waiting = sa.text("""
+        select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'""")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")

@@ -252,6 +252,13 @@ def test_is_compliant_checks_tools_arguments_calls_and_phrases() -> None:
 
 def test_content_safety_names_a_category() -> None:
     assert not on_last("content_safety", model("Your order will arrive on Friday.")).is_failed
+    for line in (
+        "Here you go.",
+        "He will call you back tomorrow.",
+        "Fine, what do you want?",
+        "How old are you?",
+    ):
+        assert not on_last("content_safety", model(line)).is_failed
     hateful = on_last("content_safety", model("you stupid bitch, i hate you, fucking idiot"))
     assert hateful.is_failed
     assert hateful.evidence[0].where == "output"

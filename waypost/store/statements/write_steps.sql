@@ -67,11 +67,13 @@ summed as (
     tokens_partial = trajectory.tokens_partial or excluded.tokens_partial,
     cost_usd = trajectory.cost_usd + excluded.cost_usd,
     cost_partial = trajectory.cost_partial or excluded.cost_partial
+  returning 1
 ),
+-- After the summary, because a worker locks a run and then its job: whoever did it the other way round would wait for it, and it for them.
 queued as (
   insert into job (project_id, queue, trace_id, day, run_at)
   select :project_id, 1, trace_id, min(day), now() + interval '400 ms'
-  from new
+  from new, (select count(*) from summed) as first
   group by trace_id
   order by trace_id
   on conflict (project_id, queue, trace_id, span_id, evaluator_id) do update
