@@ -138,18 +138,30 @@ def shape_of(judged: Judged) -> str:
     """One mark a step: failed, passed, or not judged."""
     marks: dict[str, str] = {}
     for score, step in judged.every:
-        if step is not None and score.outcome in MARKS and marks.get(step.id) != "✕":
-            marks[step.id] = MARKS[score.outcome]
+        where = _place(score, step)
+        if where is not None and score.outcome in MARKS and marks.get(where) != "✕":
+            marks[where] = MARKS[score.outcome]
     return "".join(marks.get(s.id, NOT_JUDGED) for s in judged.run.steps)
+
+
+def _place(score: Score, step: Step | None) -> str | None:
+    """The step a verdict is on, or the one that a failed verdict on the run points to."""
+    if step is not None:
+        return step.id
+    if not score.is_failed or score.evaluator == LAST:
+        return None
+    return next((e.step for e in score.evidence if e.step), None)
 
 
 def first_bad_number(judged: Judged) -> int | None:
     """The number of the step that went wrong first: the first a judge failed, else as blamed.
 
-    A verdict on a step is seen on the page beside it; the blame of a whole run is a guess.
+    What fails a whole run points to a step too; the blame of a whole run is a guess.
     """
     numbers = {s.id: s.number for s in judged.run.steps}
-    failed = [numbers.get(step.id) for score, step in judged.every if step and score.is_failed]
+    failed = [
+        numbers.get(_place(score, step) or "") for score, step in judged.every if score.is_failed
+    ]
     first = min((n for n in failed if n is not None), default=None)
     if first is not None:
         return first

@@ -8,6 +8,7 @@ from waypost.records import Json, Kind, Outcome, Status, Step, Trajectory
 from waypost.store.scores import StoredScore
 
 HUMAN = "human"
+BLAME = "first_bad_step"
 _LABEL = 120
 _BAD = frozenset({Status.ERROR})
 
@@ -27,19 +28,27 @@ class Judged:
 
     @property
     def first_bad(self) -> int | None:
-        """The first step that failed; without one, the first that ended in an error."""
+        """The first step that failed; without one, the first error of a run that ended in one."""
         failing = self.failing
         if failing:
             return failing[0]
-        broken = (s.number for s in self.run.steps if s.status in _BAD)
-        return next(broken, None)
+        return self.first_error if self.run.status in _BAD else None
+
+    @property
+    def first_error(self) -> int | None:
+        """The first step that ended in an error, whether the agent got over it or not."""
+        return next((s.number for s in self.run.steps if s.status in _BAD), None)
 
     def scores(self, step: Step) -> Sequence[StoredScore]:
         return self.by_step.get(step.span_id, ())
 
 
 def judged(run: Trajectory, scores: Iterable[StoredScore]) -> Judged:
-    """The run and its scores put together; other runs' scores are left out."""
+    """The run and its scores put together; other runs' scores are left out.
+
+    What failed a whole run stands at the step it points to, so that a page can lead there; a guess
+    which step broke the run stands there only if nothing else failed.
+    """
     by_step: dict[str, list[StoredScore]] = defaultdict(list)
     on_run = []
     known = {step.span_id for step in run.steps}
@@ -48,7 +57,22 @@ def judged(run: Trajectory, scores: Iterable[StoredScore]) -> Judged:
             by_step[one.score.step or ""].append(one)
         else:
             on_run.append(one)
+    failed = [one for one in on_run if one.score.is_failed and not one.noted]
+    for one in failed:
+        if one.score.evaluator != BLAME:
+            _stand(by_step, one, run)
+    if not any(verdict_of(said) == "f" for said in by_step.values()):
+        for one in failed:
+            _stand(by_step, one, run)
     return Judged(run, by_step, on_run)
+
+
+def _stand(by_step: dict[str, list[StoredScore]], one: StoredScore, run: Trajectory) -> None:
+    known = {step.span_id for step in run.steps}
+    pointed = [e.step for e in one.score.evidence if e.step in known]
+    where = pointed[0] if pointed else next((s.span_id for s in reversed(run.steps)), None)
+    if where is not None:
+        by_step[where].append(one)
 
 
 def verdict_of(scores: Iterable[StoredScore]) -> str:

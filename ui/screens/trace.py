@@ -134,11 +134,9 @@ def _verdict(found: Opened) -> str:
         return f"Running: {words.plural(found.steps, 'step')} so far."
     if first is None:
         scored = any(judged.by_step.values()) or judged.on_run
-        return (
-            "Nothing failed in this run."
-            if scored
-            else "Nothing failed; no evaluator has judged it yet."
-        )
+        nothing = "Nothing failed in this run" if scored else "No evaluator has judged it yet"
+        error = judged.first_error
+        return f"{nothing}; step {error:,} ended in an error." if error else f"{nothing}."
     step = found.step(first)
     said = () if step is None else judged.scores(step)
     names = sorted({s.score.evaluator for s in said if s.score.is_failed})
@@ -259,11 +257,14 @@ def _keep(given: dict[str, Any], opened: Opened, trace_id: str) -> None:
     if step is None or answer not in actions.ANSWERS:
         return
     name = str(given.get("evaluator") or "step")
+    said = (s.score for s in opened.judged.scores(step) if s.score.evaluator == name)
+    is_of_run = any(score.step is None for score in said)
+    trace, span = (trace_id, None) if is_of_run else (step.trace_id, step.span_id)
     outcome = actions.outcome_of(answer, given.get("outcome"))
     try:
         actions.review(
             frame.here().project.id,
-            Review(step.trace_id, step.span_id, name, outcome, str(given.get("note") or "")),
+            Review(trace, span, name, outcome, str(given.get("note") or "")),
         )
     except WaypostError as error:
         st.warning("The verdict was not kept.", icon="⚠️")

@@ -34,10 +34,11 @@ def plan_run(**fields: object) -> Trajectory:
     return run_of(seed.build(plan))
 
 
-def test_the_first_bad_step_is_the_first_that_failed_else_the_first_error() -> None:
+def test_the_first_bad_step_is_the_first_that_failed() -> None:
     run = plan_run(broken=True, bad=True)
     plain = judged(run, [])
-    assert plain.first_bad == next(s.number for s in run.steps if s.status is Status.ERROR)
+    assert plain.first_bad is None
+    assert plain.first_error == next(s.number for s in run.steps if s.status is Status.ERROR)
     failed = judged(run, [scored(run.steps[-1], Score.failed("no"))])
     assert failed.first_bad == len(run.steps)
     assert judged(run_of(make_run(2)), []).first_bad is None
@@ -224,4 +225,4 @@ def test_judged_keeps_scores_of_the_whole_run_apart() -> None:
     whole = StoredScore(run.traces[0], 0, 1, 1, AT, Score.failed("goal"))
     found: Judged = judged(run, [whole])
     assert found.on_run == [whole]
-    assert found.failing == []
+    assert found.failing == [len(run.steps)]
