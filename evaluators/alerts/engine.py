@@ -239,7 +239,7 @@ def _tell(
     again = _again(rule, incident, now)
     incidents.told(connection, incident.id, again_at=again, detail=_kept(rule, incident, body))
     incidents.add_event(
-        connection, incident.id, "notified", now=now,
+        connection, incident.id, "notified" if rule.channels else "nobody to tell", now=now,
         detail={"kind": kind, "channels": list(rule.channels)},
     )  # fmt: skip
     return count

@@ -190,7 +190,7 @@ def _numbers(rows: Sequence[Row], evaluators: Sequence[str]) -> None:
 
 def _nothing(here: Place) -> None:
     waiting = [d for d in data.depth(here) if d.waiting or d.leased]
-    if not data.has_runs(here):
+    if not data.page(here, data.Wanted(), most=1).rows:
         empty.no_runs(here)
         return
     text.answer(f"No verdicts in {here.said}.", detail="Runs are here; nothing has judged them.")

@@ -134,13 +134,16 @@ def _side(name: str, one: Judged, other: Judged) -> None:
     verdict = f"✕ failed at step {one.first_bad}" if one.first_bad else "✓ nothing failed"
     text.heading(f"{name}: {verdict}", key=f"side_{name}")
     took, took_other = _seconds(one), _seconds(other)
-    cost, cost_other = run.cost_usd or 0.0, other.run.cost_usd or 0.0
+    cost, cost_other = run.cost_usd, other.run.cost_usd
+    paid = words.money(cost)
+    if cost is not None and cost_other is not None:
+        paid += f" ({_signed(cost - cost_other, words.money)})"
     text.lines(
         [
             words.short_cohort(run.cohort) or run.name or run.id,
             f"{words.plural(len(run.steps), 'step')} ({len(run.steps) - len(other.run.steps):+d})",
             f"{words.took(took)} ({_signed(took - took_other, words.took)})",
-            f"{words.money(cost)} ({_signed(cost - cost_other, words.money)})",
+            paid,
         ]
     )
     trace_id = run.traces[0] if run.traces else run.id

@@ -25,7 +25,7 @@ def evaluators() -> None:
     here = frame.here()
     known, lags = data.health_of(here)
     if not any(one.judged or one.abstained or one.queued for one in known):
-        if data.has_runs(here):
+        if data.page(here, data.Wanted(), most=1).rows:
             text.answer("No evaluator has judged anything yet.", detail="Start `waypost work`.")
             _queues(here)
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import actions, data, frame, opened, words
+from ui import actions, data, frame, words
 from ui.place import Place
 from ui.screen import screen
 from ui.widgets import empty, text
@@ -24,17 +24,10 @@ def settings() -> None:
     """How does a run get here, and how long does it stay?"""
     here = frame.here()
     admin = frame.reader().role.includes(Role.ADMIN)
-    _first_run()
+    empty.first_steps(here)
     _project(here, admin)
     _keys(here, admin)
     _log(data.log(here))
-
-
-def _first_run() -> None:
-    st.header("Send a first run", anchor=False)
-    st.code(empty.first_lines(), language=None)
-    text.mute("From any other OpenTelemetry source:", key="sources")
-    st.code(empty.addresses(), language=None)
 
 
 def _project(here: Place, admin: bool) -> None:
@@ -76,7 +69,7 @@ def _keys(here: Place, admin: bool) -> None:
         st.success("The new key; it is stored only as a hash and cannot be shown again:")
         st.code(str(secret), language=None)
     known = data.all_keys(here)
-    picked = _key_table(known)
+    picked = _key_table(here, known)
     if not admin:
         return
     if picked is not None and picked.revoked_at is None and st.button("Revoke this key"):
@@ -99,9 +92,9 @@ def _make_key(here: Place, name: str, scopes: Sequence[str], days: int) -> None:
     st.rerun()
 
 
-def _key_table(known: Sequence[Key]) -> Key | None:
+def _key_table(here: Place, known: Sequence[Key]) -> Key | None:
     if not known:
-        need = "sending needs one" if opened.settings().needs_key else "none is needed to send"
+        need = "sending needs one" if empty.needs_key(here) else "none is needed to send"
         text.mute(f"No keys yet; {need} here.", key="no_keys")
         return None
     picked: Any = st.dataframe(

@@ -154,7 +154,7 @@ def lines(here: Place, listed: Listed) -> list[dict[str, Json]]:
             "worst": "" if row.worst_score is None else f"{row.worst_score:.2f}",
             "steps": f"{row.steps:,}",
             "took": words.took((row.last_at - row.first_at).total_seconds()),
-            "cost": words.money(row.cost_usd),
+            "cost": words.money(row.cost_usd or None if row.cost_partial else row.cost_usd),
             "status": _status(row),
             "reviewed by": _reviewed(listed.reviewers.get(row.trace_id, ())),
             "trace": row.trace_id[:_SHORT],

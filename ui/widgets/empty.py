@@ -13,6 +13,7 @@ from ui.place import Place
 from ui.widgets import text
 from waypost.roles import Role
 from waypost.settings import Settings
+from waypost.store.projects import DEFAULT
 
 DEMO = "waypost_demo"
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
@@ -23,21 +24,26 @@ tracer.instrument(endpoint="{endpoint}"{key})
 # … then run your LangChain or LangGraph agent as before."""
 
 
-def first_lines() -> str:
-    """The three lines that send a first trace to this installation."""
+def first_lines(here: Place) -> str:
+    """The three lines that send a first trace to this project."""
     current = opened.settings()
-    key = ', project_key="wp_…"' if current.needs_key else ""
+    key = ', project_key="wp_…"' if needs_key(here) else ""
     return _LINES.format(endpoint=_over_http(current), key=key)
 
 
-def addresses() -> str:
+def needs_key(here: Place) -> bool:
+    """Whether what is sent must say by a key that it is for this project."""
+    return opened.settings().needs_key or here.project.name != DEFAULT
+
+
+def addresses(here: Place) -> str:
     """Where the collector listens."""
     current = opened.settings()
     lines = [
         f"OTLP over HTTP  {_over_http(current)}/v1/traces",
         f"OTLP over gRPC  {_host(current)}:{current.otlp_grpc}",
     ]
-    if current.needs_key:
+    if needs_key(here):
         lines.append("With the header x-api-key: wp_… (a key made under Settings)")
     return "\n".join(lines)
 
@@ -70,13 +76,12 @@ def _waiting(here: Place) -> None:
         "Nothing has arrived yet.",
         detail="This page goes on by itself when the first run is here.",
     )
+    if here.project.name != DEFAULT:
+        first_steps(here)
+        return
     own, shown = st.columns(2, border=True)
     with own:
-        st.header("Send a first run", anchor=False)
-        text.mute("Three lines in your agent's program:", key="lines")
-        st.code(first_lines(), language=None)
-        text.mute("From any other OpenTelemetry source:", key="sources")
-        st.code(addresses(), language=None)
+        first_steps(here)
     with shown:
         st.header("Or look around first", anchor=False)
         text.mute(
@@ -86,6 +91,17 @@ def _waiting(here: Place) -> None:
         )
         st.code("waypost demo", language=None)
         _demo()
+
+
+def first_steps(here: Place) -> None:
+    """How to send a run to this project, from an agent or any other source."""
+    st.header("Send a first run", anchor=False)
+    if needs_key(here):
+        text.mute("A key says for which project it is; make one under Settings.", key="key")
+    text.mute("Three lines in your agent's program:", key="lines")
+    st.code(first_lines(here), language=None)
+    text.mute("From any other OpenTelemetry source:", key="sources")
+    st.code(addresses(here), language=None)
 
 
 def _demo() -> None:

@@ -13,12 +13,15 @@ from tests import seed
 from tests.factories import make_run, trace_id
 from tests.unit.ui.pages import open_screen, texts
 from ui import data
+from ui.place import Place
 from ui.screens.trace import LIST
 from ui.widgets import empty
 from waypost.errors import StoreAway
 from waypost.records import Kind, Reading, Status
-from waypost.store import cohort_values, spans
+from waypost.store import cohort_values, projects, spans
+from waypost.store.audit import Actor
 from waypost.store.ingest import Writer
+from waypost.store.projects import Project
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +62,10 @@ def test_the_first_lines_of_an_open_installation_work_from_elsewhere(
     monkeypatch.setenv("WAYPOST_HOST", host)
     monkeypatch.setenv("WAYPOST_TLS_CERT", "cert.pem")
     monkeypatch.setenv("WAYPOST_PUBLIC_URL", "https://traces.example/")
-    assert 'endpoint="https://traces.example:4318", project_key="wp_…")' in empty.first_lines()
-    assert "https://traces.example:4318/v1/traces" in empty.addresses()
-    assert "x-api-key" in empty.addresses()
+    here = Place(Project(1, "default", "standard", 30, ()), "24h", None, None)
+    assert 'endpoint="https://traces.example:4318", project_key="wp_…")' in empty.first_lines(here)
+    assert "https://traces.example:4318/v1/traces" in empty.addresses(here)
+    assert "x-api-key" in empty.addresses(here)
 
 
 def test_the_demo_is_sent_by_a_button(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +196,20 @@ def test_a_window_that_the_address_fixes_shows_the_past(engine: Engine) -> None:
     page = open_screen("traces", until=str(int(past.timestamp())))
     assert f"to {past:%d %b %H:%M} UTC" in texts(page)
     assert LIST not in page.session_state
+
+
+def test_another_project_than_the_default_says_that_it_takes_a_key(engine: Engine) -> None:
+    with engine.begin() as connection:
+        projects.create(connection, "claims", by=Actor("ana", "test"))
+    page = open_screen("cohorts", project="claims")
+    assert 'project_key="wp_…"' in page.code[0].value
+    assert "x-api-key" in page.code[1].value
+    assert "waypost demo" not in str([code.value for code in page.code])
+
+
+def test_a_quiet_window_is_not_said_to_be_unjudged(engine: Engine) -> None:
+    seed.seed(engine, now=dt.datetime.now(dt.UTC) - dt.timedelta(hours=30), runs=5)
+    for screen in ("cohorts", "evaluators"):
+        said = texts(open_screen(screen, win="1h"))
+        assert "No run began in the last hour." in said
+        assert "nothing has judged" not in said
