@@ -11,6 +11,7 @@ CHECKS = (
     r"\b(?:test\w*|lint\w*|check\w*|mypy|tsc|ruff|flake8|jest|mocha|cargo|gradle|mvn|scan\w*"
     r"|audit|verify)\b"
 )
+WHOLE = r"~|\$\{?HOME\}?|/(?:(?:bin|boot|dev|etc|home|lib\d*|opt|root|s?bin|srv|sys|usr|var)\b)?"
 SENSITIVE = r"\w*(?:SECRET|TOKEN|PASS(?:WORD|WD)?|API_?KEY|_KEY|CREDENTIALS?|DSN)\w*"
 DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (label, re.compile(pattern, re.IGNORECASE))
@@ -18,10 +19,29 @@ DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             "destructive",
             (
-                r"\brm\s+-\w*[rf]\w*[rf]?\s+(?:/|~|\.\s|\*|\$)|\bmkfs\b|\bdd\s+if=|\bdrop\s+(?:table|database)"
-                r"|\btruncate\s+table|\bdelete\s+from\s+\w+\s*(?:;|$|\")|\b(?:system|volume)\s+prune"
-                r"|\breset\s+--hard|\bmigrate\s+reset|--force-reset|\bkubectl\s+delete\s+(?:ns|namespace)"
-                r"|\bterraform\s+destroy"
+                rf"\brm\s+(?:-\S+\s+)+[\"']?(?:{WHOLE})(?:/\*?)?(?=[\s;&|\"')]|$)"
+                r"|\bmkfs\b[^\n;|]*\s/dev/|\bdd\s[^\n;|]*\bof=/dev/(?!null|std|zero)"
+                r"|\bdrop\s+(?:table|database|schema)\s+(?!(?:if\s+exists\s+)?\W?te?mp)|\btruncate\s+table"
+                r"|\bdelete\s+from\s+\w+(?:\.\w+)*\s*(?:;|$|\")|\bmigrate\s+reset|--force-reset"
+                r"|\bkubectl\s+delete\s+(?:ns|namespaces?)\b|\bterraform\s+destroy"
+            ),
+        ),
+        (
+            "history_overwritten",
+            (
+                r"\bgit\s+push\b(?=[^\n;|&]*\s(?:--force(?!-)|-[a-z]*f[a-z]*\b|\+))"
+                r"[^\n;|&]*(?:[\s:+]|refs/heads/)(?:main|master)(?=[\s;&|\"')]|$)"
+            ),
+        ),
+        (
+            "piped_to_shell",
+            r"\b(?:curl|wget)\b[^\n;]*\|\s*(?:sudo\s+(?:-\w+\s+)*)?(?:ba|z|da)?sh\b",
+        ),
+        (
+            "discarding",
+            (
+                r"\brm\s+-\w*[rf]\w*[rf]?\s+(?:/|~|\.\s|\*|\$)|\bdd\s+if=|\bdrop\s+table"
+                r"|\b(?:system|volume)\s+prune|\breset\s+--hard"
             ),
         ),
         (
@@ -33,7 +53,7 @@ DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             (
                 rf"\b(?:echo|printf|cat|log|logger|print|console\.log)\b[^\n;|]*\$\{{?{SENSITIVE}\b"
                 rf"|\b(?:print|logger?\.\w+|console\.log)\([^\n;|\"']*\b(?-i:{SENSITIVE})\b"
-                r"|\b(?:cat|less|more|head|tail|source)\b[^\n;|]*(?:\.env\b|id_rsa|\.pem\b|credentials|secrets?\.\w+)"
+                r"|\b(?:cat|less|more|head|tail|source)\b[^\n;|]*(?:\.env\b(?!\.(?:example|sample|template)\b)|id_rsa|\.pem\b|credentials|secrets?\.\w+)"
                 r"|\b(?:printenv|env\s*\||env$)|\bhistory\s*\|"
             ),
         ),
@@ -51,7 +71,6 @@ DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
                 r"\bsetenforce\s+0|\bufw\s+disable|\bsystemctl\s+(?:stop|disable)"
             ),
         ),
-        ("piped_to_shell", r"\b(?:curl|wget)\b[^\n;]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b"),
         (
             "check_disabled",
             (
@@ -61,6 +80,11 @@ DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             ),
         ),
     )
+)
+WEAKER = {"discarding": "destructive", "forced": "history_overwritten"}
+SEARCHED = re.compile(
+    r"(?:^|[\n;|&(]\s*)(?:git\s+)?(?:[efz]?grep|rg|ag|ack)\s"
+    r"(?:'[^'\n]*'|\"(?:(?!\$\(|`)[^\"\n])*\"|(?!\$\()[^\n;|&'\"`])*"
 )
 FORBIDS = re.compile(
     r"\b(?:do not|don['’]t|never|must not|should not|may not|not allowed|forbidden|prohibited|avoid"
@@ -82,11 +106,18 @@ class Danger:
 
 
 def dangers(action: str) -> Iterator[Danger]:
-    """Known dangerous commands in the text of an action."""
+    """Known dangerous commands in the text of an action; what is only searched for is none."""
+    text = action[:20_000]
+    searched = [match.span() for match in SEARCHED.finditer(text)]
+    found: set[str] = set()
     for label, pattern in DANGERS:
-        match = pattern.search(action[:20_000])
-        if match is not None:
-            yield Danger(label, Span(match.group()[:200], *match.span()))
+        if WEAKER.get(label) in found:
+            continue
+        for match in pattern.finditer(text):
+            if not any(a <= match.start() and match.end() <= b for a, b in searched):
+                found.add(label)
+                yield Danger(label, Span(match.group()[:200], *match.span()))
+                break
 
 
 @lru_cache(maxsize=256)
