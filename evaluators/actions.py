@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 
+import orjson
+
 from evaluators.text import as_text
 from waypost.records import Json, Status, Step
 
@@ -19,6 +21,9 @@ _READ_VERB = """
     look lookup open preview query read retrieve scan search select show status summarize think
     validate verify view visit"""
 READ_VERBS = frozenset(_READ_VERB.split())
+_TEXTS = "browse grep preview read scan search show tail view visit"
+TEXTS = frozenset(_TEXTS.split())
+VERBS = WRITE_VERBS | READ_VERBS | TEXTS
 _CONSOLE = "bash code command console exec interpreter notebook python script shell terminal"
 CONSOLE = frozenset(_CONSOLE.split())
 ERROR_START = re.compile(
@@ -27,21 +32,54 @@ ERROR_START = re.compile(
     r"(?: ?code|:)\s*:?\s*[1-9])",
     re.IGNORECASE,
 )
+NO_SUCH_TOOL = re.compile(r"\W{0,3}\S+ is not an? (?:valid|known|available) (?:tool|function)\b")
 ERROR_KEYS = ("error", "errors", "exception", "isError", "is_error")
+SUCCESS_KEYS = ("success", "succeeded", "is_success", "isSuccess", "ok")
+HTTP_KEYS = ("status", "status_code", "statusCode", "http_status")
+LONGEST_RECORD = 100_000
 
 
 def has_failed(step: Step) -> bool:
     """Whether a tool step ended in an error, by its status or by what it returned."""
     if step.status in (Status.ERROR, Status.BLOCKED) or step.error is not None:
         return True
-    return is_error_result(step.result)
+    return is_error_result(step.result, quoted=gives_texts(step))
 
 
-def is_error_result(result: Json) -> bool:
-    """Whether a tool's answer says that the call did not work."""
+def gives_texts(step: Step) -> bool:
+    """Whether a tool shows what somebody else wrote: that may begin with any word, error too."""
+    first = next((w for w in name_words(step.tool or "") if w in VERBS), "")
+    return first in TEXTS and not is_console(step)
+
+
+def is_error_result(result: Json, *, quoted: bool = False) -> bool:
+    """Whether a tool's answer says that the call did not work; a `quoted` text says nothing."""
+    record = as_record(result)
+    if record is not None:
+        return (
+            any(record.get(key) for key in ERROR_KEYS)
+            or any(record.get(key) is False for key in SUCCESS_KEYS)
+            or any(_is_http_error(record.get(key)) for key in HTTP_KEYS)
+        )
+    text = as_text(result)[:200]
+    return bool(NO_SUCH_TOOL.match(text) or (ERROR_START.match(text) and not quoted))
+
+
+def as_record(result: Json) -> Mapping[str, Json] | None:
+    """The JSON object a result is, or is the text of."""
     if isinstance(result, dict):
-        return any(result.get(key) for key in ERROR_KEYS)
-    return bool(ERROR_START.match(as_text(result)[:200]))
+        return result
+    if not isinstance(result, str) or not result.startswith("{") or len(result) > LONGEST_RECORD:
+        return None
+    try:
+        found = orjson.loads(result)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_http_error(value: Json) -> bool:
+    return isinstance(value, int) and 400 <= value < 600
 
 
 def name_words(name: str) -> list[str]:

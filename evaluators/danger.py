@@ -8,7 +8,7 @@ from functools import lru_cache
 from evaluators.text import Span
 
 CHECKS = (
-    r"\b(?:test\w*|lint\w*|check\w*|mypy|tsc|ruff|flake8|jest|mocha|cargo|gradle|mvn|scan\w*"
+    r"\b(?:(?:py)?test\w*|lint\w*|check\w*|mypy|tsc|ruff|flake8|jest|mocha|cargo|gradle|mvn|scan\w*"
     r"|audit|verify)\b"
 )
 WHOLE = r"~|\$\{?HOME\}?|/(?:(?:bin|boot|dev|etc|home|lib\d*|opt|root|s?bin|srv|sys|usr|var)\b)?"

@@ -8,7 +8,7 @@ from evaluators.text import as_text, quote
 from waypost.records import Evidence, Score, Step, Trajectory
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def retry_storm(run: Trajectory, *, limit: int = 3) -> Score | None:
     """Fail when one tool fails more than `limit` times without a success in between."""
     tools = [s for s in run.tool_steps if s.executed]
