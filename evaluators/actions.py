@@ -36,6 +36,7 @@ NO_SUCH_TOOL = re.compile(r"\W{0,3}\S+ is not an? (?:valid|known|available) (?:t
 ERROR_KEYS = ("error", "errors", "exception", "isError", "is_error")
 SUCCESS_KEYS = ("success", "succeeded", "is_success", "isSuccess", "ok")
 HTTP_KEYS = ("status", "status_code", "statusCode", "http_status")
+RECORD_START = re.compile(r"\s*\{")
 LONGEST_RECORD = 100_000
 
 
@@ -65,14 +66,14 @@ def is_error_result(result: Json, *, quoted: bool = False) -> bool:
     return bool(NO_SUCH_TOOL.match(text) or (ERROR_START.match(text) and not quoted))
 
 
-def as_record(result: Json) -> Mapping[str, Json] | None:
-    """The JSON object a result is, or is the text of."""
-    if isinstance(result, dict):
-        return result
-    if not isinstance(result, str) or not result.startswith("{") or len(result) > LONGEST_RECORD:
+def as_record(value: Json) -> Mapping[str, Json] | None:
+    """The JSON object that a result or the arguments are, or are the text of."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, str) or len(value) > LONGEST_RECORD or not RECORD_START.match(value):
         return None
     try:
-        found = orjson.loads(result)
+        found = orjson.loads(value)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

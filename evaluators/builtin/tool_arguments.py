@@ -1,10 +1,11 @@
 """A tool's arguments must fit its schema, and ids in them must come from somewhere."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from evaluators.actions import definition_of, name_words, tool_schema
+from evaluators.actions import as_record, definition_of, name_words, tool_schema
 from evaluators.evaluator import evaluator
+from evaluators.ledger import EVIDENCE
 from evaluators.schema import SchemaFault, schema_faults
 from evaluators.surroundings import ALONE, Surroundings
 from evaluators.text import as_text, leaves, quote
@@ -16,12 +17,17 @@ _ID_NAME = """
     account booking code contact customer email id ids invoice key mail number order payment
     phone product reference reservation serial sku ticket token transaction user uuid"""
 ID_NAMES = frozenset(_ID_NAME.split())
+_MINTED = "correlation idempotency nonce request span trace"
+MINTED = frozenset(_MINTED.split())
+GIVEN = ("user", "system", *sorted(EVIDENCE))
+LEAST_SPELLED = 5
+BETWEEN = r"[ \t\xa0.()/_+#-]{0,3}"
 DATE_LIKE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d{1,2}[:/.]\d\d(?:[:/.]\d{2,4})?\w*"
 )
 
 
-@evaluator(version=1, kinds=(Kind.TOOL,))
+@evaluator(version=2, kinds=(Kind.TOOL,))
 def tool_arguments(
     step: Step, around: Surroundings = ALONE, *, check_invented: bool = True
 ) -> Score:
@@ -42,7 +48,7 @@ def tool_arguments(
 
 
 def _schema_fault(step: Step, schema: Mapping[str, Json]) -> Score | None:
-    arguments = {} if step.arguments is None else step.arguments
+    arguments = {} if step.arguments is None else _arguments(step)
     try:
         faults = schema_faults(arguments, schema, "arguments")
     except Unreadable as error:
@@ -56,6 +62,12 @@ def _schema_fault(step: Step, schema: Mapping[str, Json]) -> Score | None:
         label="schema",
         evidence=tuple(Evidence(step=step.id, where=f.path, note=f.message) for f in faults[:5]),
     )
+
+
+def _arguments(step: Step) -> Json:
+    """The arguments as a value; some agents record the text they were sent as."""
+    record = as_record(step.arguments)
+    return step.arguments if record is None else dict(record)
 
 
 def _unknown_names(arguments: Json, schema: Mapping[str, Json]) -> list[str]:
@@ -78,14 +90,30 @@ def _invented(
     place = around.place(model)
     ledger = around.ledger
     schema_words = as_text(dict(schema)).lower() if schema else ""
-    for path, value in leaves(step.arguments):
+    for path, value in leaves(_arguments(step)):
         text = as_text(value).strip()
-        if isinstance(value, bool) or not ID_NAMES.intersection(name_words(path)):
+        named = name_words(path)
+        if isinstance(value, bool) or not ID_NAMES.intersection(named):
+            continue
+        if MINTED.intersection(named):
             continue
         if not IDENTIFIER.fullmatch(text) or DATE_LIKE.fullmatch(text):
             continue
-        if text.lower() not in schema_words and not ledger.knows(text, place):
+        if text.lower() in schema_words or ledger.knows(text, place):
+            continue
+        if not _is_spelled(text, ledger.texts(place, GIVEN)):
             yield path, text
+
+
+def _is_spelled(value: str, texts: Iterable[str]) -> bool:
+    """Whether a value was given in groups, with or without the separators it has here."""
+    letters = [c for c in value.lower() if c.isalnum()]
+    if len(letters) < LEAST_SPELLED:
+        return False
+    spelled = re.compile(
+        rf"(?<![^\W_]){BETWEEN.join(map(re.escape, letters))}(?![^\W_])", re.IGNORECASE
+    )
+    return any(spelled.search(text) for text in texts)
 
 
 def _made_up(step: Step, invented: list[tuple[str, str]]) -> Score:
