@@ -37,6 +37,7 @@ CODE = re.compile(r"```|\bdef |\bimport |\bSELECT ", re.IGNORECASE)
 
 
 Turn = tuple[Step, tuple[Step, ...]]
+Failed = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class _Marks:
 
     def __init__(self, around: Surroundings, turns: list[Turn], rogue: Linear) -> None:
         self.around, self.turns, self.rogue = around, turns, rogue
-        self.failed = _failed_by_step(around.verdicts)
+        self.failed = failed_by_step(around.verdicts)
         self.seen: set[str] = set()
         self.writes = self.errors = 0
         self.numbers: set[str] = set()
@@ -168,7 +169,8 @@ def _called(calls: tuple[Step, ...]) -> str:
     return " ".join(t for t in texts if WORD.search(t))[:8000]
 
 
-def _failed_by_step(verdicts: tuple[Score, ...]) -> dict[str, set[str]]:
+def failed_by_step(verdicts: tuple[Score, ...]) -> Failed:
+    """The names of the verdicts that failed, by the step they are on."""
     failed: dict[str, set[str]] = {}
     for score in verdicts:
         if score.step is not None and score.outcome is Outcome.FAILED:
