@@ -41,6 +41,12 @@ NO_PERSON = re.compile(
     r"|@(?:[\w-]+\.)*(?:example\.\w+|test\.com|domain\.\w+|localhost|[\w-]+\.(?:test|example|invalid))",
     re.IGNORECASE,
 )
+MASKED = re.compile(r"\*{2}|\.{2}|x{3}|[•…]", re.IGNORECASE)
+SPOKEN = re.compile(
+    r"\b(?:pass(?:code|phrase|word|wort)|kennwort)\b[^\n.:=]{0,40}?\s(?:is|ist|lautet|was|war)"
+    r"(?:\s+now|\s+jetzt)?:?\s+[\"'`“„*]*(?P<value>[^\s\"'`“”„]{6,100})",
+    re.IGNORECASE,
+)
 DIALLED = re.compile(
     r"(?:phone|tel|mobile|cell|fax|whatsapp|sms|call|dial|text|number)[\w ]{0,12}\W{0,6}$",
     re.IGNORECASE,
@@ -85,8 +91,23 @@ def find_leaks(text: str, level: str = "standard") -> tuple[Leak, ...]:
     """What redaction would take out of a text and a person would call a leak, in order."""
     finder = Finder(level)
     finder.text(text)
+    for value in _spoken(text):
+        finder.found["SECRET", value] = None
     leaks = (leak for kind, value in finder.found for leak in _placed(text, kind, value))
     return tuple(sorted(leaks, key=lambda leak: leak.span.start))
+
+
+def _spoken(text: str) -> Iterator[str]:
+    """Passwords told in a sentence; a word or a number is none there, so they must be mixed."""
+    for match in SPOKEN.finditer(text):
+        value = match["value"].rstrip(".,;:!?)*")
+        kinds = (str.isdigit, str.islower, str.isupper, _is_sign)
+        if len(value) >= 6 and sum(any(map(kind, value)) for kind in kinds) >= 3:
+            yield value
+
+
+def _is_sign(letter: str) -> bool:
+    return not letter.isalnum() and letter not in "-./:"
 
 
 def _placed(text: str, kind: str, value: str) -> Iterator[Leak]:
@@ -115,7 +136,7 @@ def is_likely(kind: str, value: str, before: str) -> bool:
         case "API_KEY" | "JWT" | "URL_LOGIN":
             return not SAMPLE.search(value)
         case "EMAIL":
-            return not NO_PERSON.search(value)
+            return not (NO_PERSON.search(value) or MASKED.search(before[-1:] + value))
         case "PHONE":
             return _is_phone(value, before)
         case "IP":

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from evaluators.evaluator import evaluator
-from evaluators.text import as_text, quote
-from waypost.records import Evidence, Kind, Score, Step, Trajectory
+from evaluators.text import as_text, leaves, quote
+from waypost.records import Evidence, Json, Kind, Score, Step, Trajectory
 
 LONGEST_CYCLE = 4
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def loop(run: Trajectory, *, repeats: int = 3) -> Score | None:
     """Fail when a cycle of up to four actions comes `repeats` times in a row with equal results."""
     acts = [s for s in run.steps if _is_action(s)]
@@ -33,13 +33,18 @@ def _mark(step: Step) -> object:
     """What makes two actions equal; a poll whose answer changes is no repetition."""
     match step.kind:
         case Kind.TOOL:
-            return (*step.call, as_text(step.result))
+            arguments = [(path, _trimmed(value)) for path, value in leaves(step.arguments)]
+            return step.tool, repr(sorted(arguments, key=repr)), as_text(step.result).strip()
         case Kind.RETRIEVAL:
             return "retrieval", step.query, tuple(d.content for d in step.documents)
         case Kind.HANDOFF:
             return "handoff", step.handoff_from, step.handoff_to
         case _:
             return step.agent, *(m.text.strip() for m in step.output)
+
+
+def _trimmed(value: Json) -> Json:
+    return value.strip() if isinstance(value, str) else value
 
 
 def _longest_cycle(marks: Sequence[object], length: int) -> tuple[int, int]:

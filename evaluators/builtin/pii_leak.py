@@ -6,7 +6,7 @@ from evaluators.surroundings import ALONE, Surroundings
 from waypost.records import Kind, Score, Step
 
 
-@evaluator(version=2, kinds=(Kind.LLM, Kind.TOOL))
+@evaluator(version=3, kinds=(Kind.LLM, Kind.TOOL))
 def pii_leak(
     step: Step,
     around: Surroundings = ALONE,

@@ -1,16 +1,28 @@
 """An agent may use the tools it was given, within the limits set for it, and no others."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
-from evaluators.actions import has_failed, tool_names
+from evaluators.actions import as_record, has_failed, tool_names
 from evaluators.evaluator import evaluator
 from evaluators.schema import schema_faults
 from evaluators.surroundings import ALONE, Surroundings
 from evaluators.text import as_text, quote
 from waypost.records import Evidence, Json, Kind, Score, Step
 
+UNKNOWN = re.compile(
+    r"\b(?:unknown|unrecogni[sz]ed|invalid|undefined|unsupported|no such|non-?existent)"
+    r" (?:tool|function|method)\b"
+    r"|\b(?:tool|function|method)\b[^\n]{0,80}?\b(?:do(?:es)?(?: not|n['’]t) exist|not (?:found"
+    r"|available|defined|registered|recogni[sz]ed|supported))\b"
+    r"|\bnot an? (?:available|known|registered|supported|valid) (?:tool|function|method)\b"
+    r"|\bno (?:tool|function|method) (?:called|named|of|with)\b",
+    re.IGNORECASE,
+)
+PREFIX_END = re.compile(r"__|[./:]")
 
-@evaluator(version=2, kinds=(Kind.TOOL,))
+
+@evaluator(version=3, kinds=(Kind.TOOL,))
 def tool_scope(
     step: Step,
     around: Surroundings = ALONE,
@@ -32,13 +44,28 @@ def tool_scope(
     if passed is not None:
         return passed
     offered = tool_names(around.tools(step))
-    if offered and step.tool not in offered and mine is None:
-        if has_failed(step):
+    if offered and mine is None and not _is_among(step.tool, offered):
+        if has_failed(step) and UNKNOWN.search(_complaint(step)):
             return _outside(step, f"{step.tool} was not among the {len(offered)} tools offered")
-        return Score.abstained(f"{step.tool} ran, but is not among the tools that were recorded")
+        return Score.abstained(
+            f"{step.tool} was called, but is not among the tools that were recorded"
+        )
     if mine is None and not offered and not forbidden:
         return Score.abstained("neither allowed tools are set nor tool definitions recorded")
     return Score.passed()
+
+
+def _is_among(tool: str | None, offered: Iterable[str]) -> bool:
+    """Whether a tool was offered; not all record the name of its server before it."""
+    if tool is None or tool in offered:
+        return tool is not None
+    short = PREFIX_END.split(tool)[-1]
+    return any(tool == PREFIX_END.split(o)[-1] or short == o for o in offered)
+
+
+def _complaint(step: Step) -> str:
+    error = f"{step.error.type} {step.error.message}" if step.error else ""
+    return f"{error}\n{as_text(step.result)}"[:2000]
 
 
 def _allowed_for(agent: str | None, allowed: Mapping[str, Json] | None) -> list[Json] | None:
@@ -53,8 +80,8 @@ def _outside(step: Step, why: str) -> Score:
 
 
 def _limit_passed(step: Step, limits: Json) -> Score | None:
-    arguments = step.arguments
-    if not isinstance(limits, dict) or not isinstance(arguments, dict):
+    arguments = as_record(step.arguments)
+    if not isinstance(limits, dict) or arguments is None:
         return None
     for name, schema in limits.items():
         if name not in arguments or not isinstance(schema, dict):
