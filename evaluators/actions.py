@@ -36,6 +36,8 @@ NO_SUCH_TOOL = re.compile(r"\W{0,3}\S+ is not an? (?:valid|known|available) (?:t
 ERROR_KEYS = ("error", "errors", "exception", "isError", "is_error")
 SUCCESS_KEYS = ("success", "succeeded", "is_success", "isSuccess", "ok")
 HTTP_KEYS = ("status", "status_code", "statusCode", "http_status")
+QUOTED_KEYS = tuple(f'"{key}"' for key in (*ERROR_KEYS, *SUCCESS_KEYS))
+HTTP_ERROR = re.compile(r'"(?:http_)?status(?:_code|Code)?"\s*:\s*[45]\d\d\b')
 RECORD_START = re.compile(r"\s*\{")
 LONGEST_RECORD = 100_000
 
@@ -55,7 +57,7 @@ def gives_texts(step: Step) -> bool:
 
 def is_error_result(result: Json, *, quoted: bool = False) -> bool:
     """Whether a tool's answer says that the call did not work; a `quoted` text says nothing."""
-    record = as_record(result)
+    record = as_record(result) if _may_tell(result) else None
     if record is not None:
         return (
             any(record.get(key) for key in ERROR_KEYS)
@@ -64,6 +66,13 @@ def is_error_result(result: Json, *, quoted: bool = False) -> bool:
         )
     text = as_text(result)[:200]
     return bool(NO_SUCH_TOOL.match(text) or (ERROR_START.match(text) and not quoted))
+
+
+def _may_tell(result: Json) -> bool:
+    """Most records in texts are long and say nothing of errors: reading them costs more."""
+    if not isinstance(result, str):
+        return True
+    return any(key in result for key in QUOTED_KEYS) or bool(HTTP_ERROR.search(result))
 
 
 def as_record(value: Json) -> Mapping[str, Json] | None:

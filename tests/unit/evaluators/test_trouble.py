@@ -19,6 +19,7 @@ DONE = "The job completed successfully."
         {"status_code": 503, "body": "Service Unavailable"},
         {"status": 404},
         '{"success": false}',
+        '{"body": "", "statusCode":503}',
         "read_pdf is not a valid tool, try one of [bash].",
     ],
 )
