@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from evaluators.language import NAMES, is_written_in
+from evaluators.orders import is_negated, is_order
 from evaluators.text import WORD, Span, sentences
 
 NUMBERS = {
@@ -61,26 +63,44 @@ def find_instructions(prompt: str) -> tuple[Instruction, ...]:
     """
     found: dict[tuple[str, str], Instruction] = {}
     prompt = prompt[:20_000]
-    lines = [(line, line.lower()) for line in prompt.splitlines()]
+    prompt = "\n".join(prompt.splitlines())
+    lines = [(line, line.lower()) for line in prompt.split("\n")]
+    starts = list(accumulate((len(line) + 1 for line, _ in lines), initial=0))
     for kind, pattern, build in RULES:
-        text = _where_hinted(kind, lines)
+        wanted = _where_hinted(kind, lines)
+        text = "\n".join(lines[n][0] for n in wanted)
         for match in pattern.finditer(text):
             check = build(match, prompt if kind in WHOLE_PROMPT else text)
-            if check is not None:
-                words = " ".join(match.group().split())
-                found.setdefault((kind, words), Instruction(kind, words, check))
+            if check is None:
+                continue
+            line = wanted[text.count("\n", 0, match.start())]
+            start = starts[line] + match.start() - (text.rfind("\n", 0, match.start()) + 1)
+            if not is_order(prompt, start, start + len(match.group())):
+                continue
+            words = " ".join(match.group().split())
+            if kind not in OWN_NEGATION and is_negated(prompt, start):
+                check, words = _negation(check), f"not: {words}"
+            found.setdefault((kind, words), Instruction(kind, words, check))
     return tuple(found.values())
 
 
 WHOLE_PROMPT = ("repeat", "sections")
+OWN_NEGATION = ("no_comma", "forbidden_words", "lowercase")
 
 
-def _where_hinted(kind: str, lines: Sequence[tuple[str, str]]) -> str:
-    """The lines that may hold an instruction of a kind, each with the line after it."""
+def _where_hinted(kind: str, lines: Sequence[tuple[str, str]]) -> list[int]:
+    """The lines that may hold an instruction of a kind, each with the two after it."""
     hints = HINTS[kind]
     found = [n for n, (_, lower) in enumerate(lines) if any(hint in lower for hint in hints)]
-    wanted = sorted({m for n in found for m in (n, n + 1, n + 2) if m < len(lines)})
-    return "\n".join(lines[n][0] for n in wanted)
+    return sorted({m for n in found for m in (n, n + 1, n + 2) if m < len(lines)})
+
+
+def _negation(check: Check) -> Check:
+    def negated(answer: str) -> bool | None:
+        kept = check(answer)
+        return None if kept is None else not kept
+
+    return negated
 
 
 def _number(text: str) -> int:

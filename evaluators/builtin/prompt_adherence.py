@@ -7,7 +7,7 @@ from evaluators.text import quote
 from waypost.records import Evidence, Kind, Score, Step
 
 
-@evaluator(version=1, kinds=(Kind.LLM,))
+@evaluator(version=2, kinds=(Kind.LLM,))
 def prompt_adherence(step: Step, around: Surroundings = ALONE) -> Score | None:
     """Fail when a checkable instruction of the system prompt or request is broken."""
     answer = answer_text(step)
