@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from evaluators.text import WORD
+from evaluators.text import STOP_WORDS, WORD
 
 SCRIPTS = {
     "arabic": (0x0600, 0x06FF),
@@ -65,6 +65,8 @@ SMALL_WORDS = {
     "turkish": "ve bir bu için ile de da çok olarak daha gibi olan ne en mi ama o ya var",
 }
 _WORDS = {name: frozenset(text.split()) for name, text in SMALL_WORDS.items()}
+UNSPACED = tuple(SCRIPTS[name] for name in ("han", "hangul", "kana", "thai"))
+KNOWN_SHARE = 0.3
 NAMES = frozenset(WRITTEN_IN) | frozenset(SMALL_WORDS)
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -99,3 +101,18 @@ def tongue_of(text: str) -> str | None:
         if sum(low <= letter <= high for letter in letters) > 0.4 * len(letters):
             return name
     return likeliest_language(text)
+
+
+def is_unspaced(char: str) -> bool:
+    """Whether a character is of a script in which no space parts a word from its neighbour."""
+    return any(low <= ord(char) <= high for low, high in UNSPACED)
+
+
+def knows_language(text: str) -> bool:
+    """Whether a text is in a script or language of ours, as far as a short one can show it."""
+    letters = _LETTER.findall(text[:20_000])
+    if any(low <= ord(c) <= high for c in letters for low, high in SCRIPTS.values()):
+        return True
+    found = [w for w in WORD.findall(text[:20_000].lower()) if w.isalpha() or "'" in w or "’" in w]
+    small = (_WORDS | {"english": _WORDS["english"] | STOP_WORDS}).values()
+    return any(sum(w in known for w in found) >= KNOWN_SHARE * len(found) > 0 for known in small)

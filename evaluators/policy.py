@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from evaluators.actions import has_failed
+from evaluators.consent import consents
+from evaluators.language import is_unspaced
 from evaluators.schema import schema_faults
 from evaluators.surroundings import Surroundings, answer_text
 from evaluators.text import as_text, quote
 from waypost.errors import Unreadable
 from waypost.records import Evidence, Json, Kind, Step
-
-AFFIRMED = re.compile(
-    r"\b(?:yes|yeah|yep|sure|ok(?:ay)?|confirm(?:ed)?|agreed?|go ahead|proceed|please do|correct"
-    r"|sounds good|do it|absolutely|that(?:['’]s| is) (?:right|fine|correct))\b",
-    re.IGNORECASE,
-)
 
 
 class RuleKind(StrEnum):
@@ -115,23 +111,42 @@ def _order(rule: Rule, step: Step, around: Surroundings) -> Breach | None:
     )
 
 
+def undecided(rules: Iterable[Rule], step: Step, around: Surroundings) -> list[Rule]:
+    """The rules about consent that was given, or not, in a language we do not know."""
+    asking = [r for r in rules if r.kind is RuleKind.CONFIRM and applies(r, step)]
+    said = _last_words(step, around) if asking else None
+    return asking if said and consents(said) is None else []
+
+
 def _confirm(rule: Rule, step: Step, around: Surroundings) -> Breach | None:
     """The user's last word before the call must agree to it."""
+    said = _last_words(step, around)
+    if said and consents(said) is not False:
+        return None
+    words = quote(said) if said else "the user said nothing"
+    return _breach(rule, step, f"{step.tool} without the user's consent", "input", words)
+
+
+def _last_words(step: Step, around: Surroundings) -> str:
     model = around.model_step(step)
     said = [m.text for m in (model.input if model else ()) if m.role in ("user", "human")]
-    if said and AFFIRMED.search(said[-1]):
-        return None
-    words = quote(said[-1]) if said else "the user said nothing"
-    return _breach(rule, step, f"{step.tool} without the user's consent", "input", words)
+    return said[-1] if said else ""
+
+
+def _phrase(phrase: str) -> re.Pattern[str]:
+    """A pattern for a phrase that stands alone: `cure` is no part of `secure`."""
+    start, end = phrase[:1], phrase[-1:]
+    before = r"(?<!\w)" if start.isalnum() and not is_unspaced(start) else ""
+    after = r"(?!\w)" if end.isalnum() and not is_unspaced(end) else ""
+    return re.compile(before + re.escape(phrase) + after, re.IGNORECASE)
 
 
 def _forbidden_phrases(rule: Rule, step: Step, around: Surroundings) -> Breach | None:
     answer = answer_text(step)
     for phrase in rule.phrases:
-        start = answer.lower().find(phrase.lower())
-        if start >= 0:
-            end = start + len(phrase)
-            where = Evidence(step.id, "output", answer[start:end], start, end)
+        found = _phrase(phrase).search(answer)
+        if found:
+            where = Evidence(step.id, "output", found.group(), *found.span())
             return Breach(rule, f"says {quote(phrase, 80)!r}", where)
     return None
 
@@ -140,7 +155,7 @@ def _required_phrases(rule: Rule, step: Step, around: Surroundings) -> Breach | 
     answer = answer_text(step)
     if rule.when and not re.search(rule.when, answer[:20_000], re.IGNORECASE):
         return None
-    if any(phrase.lower() in answer.lower() for phrase in rule.phrases):
+    if any(_phrase(phrase).search(answer) for phrase in rule.phrases):
         return None
     return _breach(rule, step, f"does not say {quote(rule.phrases[0], 80)!r}", "output", answer)
 

@@ -1,12 +1,12 @@
 """What an agent does and says must keep the policy it was given."""
 
 from evaluators.evaluator import evaluator
-from evaluators.policy import Policy, applies, breaches
+from evaluators.policy import Policy, applies, breaches, undecided
 from evaluators.surroundings import ALONE, Surroundings
 from waypost.records import Kind, Score, Step
 
 
-@evaluator(version=1, kinds=(Kind.LLM, Kind.TOOL))
+@evaluator(version=2, kinds=(Kind.LLM, Kind.TOOL))
 def is_compliant(
     step: Step, around: Surroundings = ALONE, *, policy: Policy | None = None
 ) -> Score | None:
@@ -19,6 +19,9 @@ def is_compliant(
     if not mine:
         return None
     broken = list(breaches(mine, step, around))
+    open_rules = undecided(mine, step, around)
+    if not broken and open_rules:
+        return Score.abstained(f"{open_rules[0].id}: whether the user agreed cannot be read")
     if not broken:
         return Score.passed(f"{len(mine)} rules of {policy.name} {policy.version} kept")
     first = broken[0]
