@@ -12,7 +12,7 @@ NOISE_WEIGHT = 5.0
 NOISY = 0.25
 
 
-@evaluator(version=1, kinds=(Kind.LLM,), fitted=("jailbreak",))
+@evaluator(version=2, kinds=(Kind.LLM,), fitted=("jailbreak",))
 def jailbreak(step: Step, *, threshold: float = 0.6, model: str = "jailbreak") -> Score | None:
     """Fail when the newest user message reads like a known kind of jailbreak."""
     newest = step.input[-1] if step.input else None

@@ -13,7 +13,7 @@ PHRASE_DANGER = 0.95
 LEAST_GAPS = 2
 
 
-@evaluator(version=1, kinds=READERS, fitted=("order_in_text",))
+@evaluator(version=2, kinds=READERS, fitted=("order_in_text",))
 def prompt_injection(
     step: Step, *, threshold: float = 0.7, model: str = "order_in_text"
 ) -> Score | None:
