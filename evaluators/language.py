@@ -94,12 +94,12 @@ def likeliest_language(text: str) -> str | None:
     return best if total and counts[best] >= max(2, 0.08 * total) else None
 
 
-def tongue_of(text: str) -> str | None:
-    """The language of a text by its small words, or its script; None when neither tells."""
-    letters = [ord(c) for c in _LETTER.findall(text[:20_000])]
-    for name, (low, high) in SCRIPTS.items():
-        if sum(low <= letter <= high for letter in letters) > 0.4 * len(letters):
-            return name
+def language_of(text: str) -> str | None:
+    """The script of a text where it tells, else the likeliest language."""
+    letters = _LETTER.findall(text[:20_000])
+    for script, (low, high) in SCRIPTS.items():
+        if letters and sum(low <= ord(c) <= high for c in letters) >= 0.4 * len(letters):
+            return script
     return likeliest_language(text)
 
 

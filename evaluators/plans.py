@@ -17,12 +17,23 @@ PLAN_WORDS = re.compile(
 )
 
 
+CONDITION = re.compile(
+    r"\b(?:if|unless|otherwise|else|in case|optional(?:ly)?|(?:as|when) (?:needed|necessary))\b",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing planned; `done` is None where the plan keeps no record of it."""
 
     text: str
     done: bool | None = None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it is to be done only in some case, so that it may rightly stay undone."""
+        return bool(CONDITION.search(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +45,11 @@ class Plan:
 
 
 def find_plans(run: Trajectory) -> list[Plan]:
-    """The plans of a run in order; a to-do list written again replaces the one before."""
-    plans = []
+    """The plans of a run in order; a list written again, however short, replaces the one before."""
+    plans: list[Plan] = []
     for place, step in enumerate(run.steps):
         items = tuple(_items(step, first=place < 2))
-        if len(items) > 1:
+        if len(items) > 1 or (items and plans and step.kind is not Kind.LLM):
             plans.append(Plan(step, items))
     return plans
 

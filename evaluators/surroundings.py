@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from evaluators.ledger import Ledger
+from evaluators.text import as_text
 from waypost.records import Json, Kind, Message, Score, Step, Trajectory
 
 T = TypeVar("T")
@@ -82,6 +83,27 @@ class Surroundings:
             return step
         place = self.places.get(step.id)
         return self._latest_models[place] if place is not None else None
+
+    def heard(self, step: Step) -> tuple[str, ...]:
+        """What users had said by a step; a tool's answer in a user's message is none of it."""
+        model = self.model_step(step)
+        if model is None and self.run is not None:
+            model = next(iter(self.run.model_steps), None)
+        return self._heard.get(model.id, ()) if model else ()
+
+    @cached_property
+    def _heard(self) -> Mapping[str, tuple[str, ...]]:
+        run = self.run
+        results = {as_text(s.result) for s in run.tool_steps if s.result} if run else set()
+        said: dict[str, bool] = {}
+        heard = {}
+        for model in run.model_steps if run else ():
+            texts = [m.text for m in model.input if m.role in ("user", "human")]
+            for text in texts:
+                if text not in said:
+                    said[text] = not any(r in text and 2 * len(r) > len(text) for r in results)
+            heard[model.id] = tuple(text for text in texts if said[text])
+        return heard
 
     def tools(self, step: Step) -> tuple[Mapping[str, Json], ...]:
         """The tool definitions in force at a step; empty when none were recorded."""

@@ -4,8 +4,16 @@ import re
 from collections.abc import Iterator
 
 from evaluators.evaluator import evaluator
+from evaluators.numbers import (
+    DATE,
+    MONTHS,
+    figures_of,
+    stated_months,
+    stated_numbers,
+    strange_dates,
+)
 from evaluators.surroundings import ALONE, Surroundings, answer_text
-from evaluators.text import NUMERAL, WORD, Span, plain_number, quote
+from evaluators.text import WORD, Span, quote
 from waypost.records import Evidence, Kind, Score, Step, Trajectory
 
 RESTATES = re.compile(
@@ -22,14 +30,14 @@ NEGATION = re.compile(r"\b(?:not|never|don['’]t|do not|without|except|no)\b", 
 EARLY_STEPS = 2
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def goal_restatement(run: Trajectory, around: Surroundings = ALONE) -> Score | None:
     """Fail when an early restatement of the goal holds numbers or names the user never said."""
     stated = list(_restatements(run))
     if not stated:
         return Score.abstained("the run does not restate its goal") if run.steps else None
     for step, span in stated:
-        strange = _strange(span.text, step, around)
+        strange = _strange(span.text, around)
         if strange:
             evidence = Evidence(step.id, "output", quote(span.text), span.start, span.end)
             return Score.failed(
@@ -49,14 +57,16 @@ def _restatements(run: Trajectory) -> Iterator[tuple[Step, Span]]:
             yield step, Span(match.group(), *match.span())
 
 
-def _strange(text: str, step: Step, around: Surroundings) -> list[str]:
-    """Numbers, names and quotations that neither the goal nor anything read before holds."""
-    place = around.place(step) + 1
-    ledger = around.ledger
-    known = set(WORD.findall(around.goal.lower())) | set(ledger.first)
-    numbers = {plain_number(n) for n in NUMERAL.findall(around.goal)} | set(ledger.numbers)
-    found = [n for n in NUMERAL.findall(text) if plain_number(n) not in numbers and place]
-    found = [n for n in found if len(n) > 1]
+def _strange(text: str, around: Surroundings) -> list[str]:
+    """Numbers, dates, names and quotations that neither the goal nor anything read holds."""
+    goal, ledger = around.goal, around.ledger
+    numbers = stated_numbers(goal) | set(ledger.numbers)
+    found = strange_dates(text, goal, numbers)
+    for written, readings in figures_of(DATE.sub(" ", text)):
+        if len(written) > 1 and not readings & numbers:
+            found.append(written)
+    known = set(WORD.findall(goal.lower())) | set(ledger.first)
+    known |= {name for n in stated_months(goal) for name in (MONTHS[n - 1], MONTHS[n - 1][:3])}
     for name in NAME.findall(text):
         if not all(w in known for w in WORD.findall(name.lower())):
             found.append(name)

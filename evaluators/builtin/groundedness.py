@@ -1,7 +1,7 @@
 """What an agent says must be supported by what it retrieved or was told by its tools."""
 
 from evaluators.evaluator import evaluator
-from evaluators.language import tongue_of
+from evaluators.language import language_of
 from evaluators.ledger import SOURCES
 from evaluators.support import Claim, claims
 from evaluators.support import Evidence as Known
@@ -24,7 +24,7 @@ def groundedness(
         return Score.abstained("nothing was retrieved or returned by a tool before this answer")
     if ledger.prose >= place:
         return Score.abstained("the evidence is records, not text; see hallucination")
-    spoken, written = tongue_of(answer), tongue_of("\n".join(ledger.texts(place, SOURCES)))
+    spoken, written = language_of(answer), language_of("\n".join(ledger.texts(place, SOURCES)))
     if spoken is not None and written is not None and spoken != written:
         return Score.abstained(f"the answer is in {spoken} and the evidence in {written}")
     known = Known(ledger.evidence, ledger.evidence_stems, place)

@@ -10,7 +10,7 @@ from evaluators.text import quote, stem, words
 from waypost.records import Evidence, Score, Step, Trajectory
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def plan_action_mismatch(run: Trajectory, around: Surroundings = ALONE) -> Score | None:
     """Fail when planned tools go unused, items stay open, or an unplanned write is done."""
     plans = find_plans(run)
@@ -21,7 +21,14 @@ def plan_action_mismatch(run: Trajectory, around: Surroundings = ALONE) -> Score
     acts = [s for s in after if not PLAN_TOOLS.search(s.tool or "")]
     if not acts and not _open_items(last):
         return Score.abstained("nothing was done after the plan")
-    found = [*_unused(last, acts, around), *_left_open(last, run), *_unplanned(last, acts, around)]
+    undone = [*_unused(last, acts, around), *_left_open(last, run)]
+    planned = around.heard(last.step)
+    found = [
+        *(undone if around.heard(run.steps[-1]) == planned else ()),
+        *_unplanned(last, [s for s in acts if around.heard(s) == planned], around),
+    ]
+    if undone and not found:
+        return Score.abstained("the user spoke after the plan and may have changed it")
     if not found:
         return Score.passed(f"{len(last.items)} planned items")
     why, step, _ = found[0]
@@ -38,7 +45,7 @@ Found = tuple[str, Step, str]
 
 
 def _open_items(plan: Plan) -> list[str]:
-    return [item.text for item in plan.items if item.done is False]
+    return [i.text for i in plan.items if i.done is False and not i.is_conditional]
 
 
 def _unused(plan: Plan, acts: list[Step], around: Surroundings) -> Iterator[Found]:
@@ -46,7 +53,7 @@ def _unused(plan: Plan, acts: list[Step], around: Surroundings) -> Iterator[Foun
     used = {s.tool for s in around.run.tool_steps} if around.run else {s.tool for s in acts}
     offered = tool_names(around.tools(plan.step))
     for item in plan.items:
-        for tool in offered:
+        for tool in () if item.is_conditional else offered:
             if tool in item.text and tool not in used and len(name_words(tool)) > 1:
                 yield f"planned {tool} was never called", plan.step, item.text
 

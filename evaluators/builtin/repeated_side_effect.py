@@ -7,7 +7,7 @@ from evaluators.text import as_text, quote
 from waypost.records import Evidence, Score, Status, Step, Trajectory
 
 
-@evaluator(version=1)
+@evaluator(version=2)
 def repeated_side_effect(
     run: Trajectory,
     around: Surroundings = ALONE,
@@ -19,8 +19,9 @@ def repeated_side_effect(
     done: dict[tuple[str | None, str], Step] = {}
     effects = [s for s in run.tool_steps if _is_effect(s, around, writes=writes, reads=reads)]
     for step in effects:
-        earlier = done.setdefault(step.call, step)
-        if earlier is not step and _is_settled(run, earlier, step):
+        earlier = done.get(step.call)
+        done[step.call] = step
+        if earlier and not _is_new(run, around, earlier, step):
             return _repeated(earlier, step)
     return Score.passed(f"{len(effects)} side effects, none repeated") if effects else None
 
@@ -35,14 +36,15 @@ def _is_effect(
     return step.tool in writes or changes_world(step, around.tools(step))
 
 
-def _is_settled(run: Trajectory, earlier: Step, later: Step) -> bool:
-    """A call is the same deed again unless another change to the world lies between them."""
-    between = [
-        s
+def _is_new(run: Trajectory, around: Surroundings, earlier: Step, later: Step) -> bool:
+    """A call is the same deed again unless the user spoke or another change lies between them."""
+    if around.heard(later) != around.heard(earlier):
+        return True
+    between = any(
+        (earlier.number or 0) < (s.number or 0) < (later.number or 0) and changes_world(s)
         for s in run.tool_steps
-        if (earlier.number or 0) < (s.number or 0) < (later.number or 0) and changes_world(s)
-    ]
-    return not between or earlier.result == later.result
+    )
+    return between and earlier.result != later.result
 
 
 def _repeated(earlier: Step, later: Step) -> Score:
