@@ -144,7 +144,11 @@ def test_hallucination_checks_what_can_be_checked(answer: str, failed: bool) -> 
     assert on_last("hallucination", seen, model(answer)).is_failed is failed
 
 
-ROWS = [{"name": "a", "due": 1200.5}, {"name": "b", "due": 310.25}, {"name": "c", "due": 89.0}]
+ROWS: list[Json] = [
+    {"name": "a", "due": 1200.5},
+    {"name": "b", "due": 310.25},
+    {"name": "c", "due": 89.0},
+]
 
 
 @pytest.mark.parametrize(
