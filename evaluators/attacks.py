@@ -50,7 +50,7 @@ CLAIMS = (
     _claim("new", r"\bnew (?:system )?(?:instructions?|prompt|rules?)\s*[:;]"),
     _claim(
         "system/admin/developer",
-        r"(?:^|[.!?\n\"'>\]]\s*)\[?\b(?:system|admin(?:istrator)?|developer)\]?\s*(?:message|notice|override|update)?\s*:\s*"
+        r"(?:^|[.!?\n\"'>\]] {0,4})\[?\b(?:system|admin(?:istrator)?|developer)\]?(?: (?:message|notice|override|update))? ?:\s*"
         r"(?:new (?:directive|instruction|order|rule|task)s?|you (?:must|will|shall|are) now|from now on|override|ignore|disregard)\b",
     ),
     _claim(
@@ -65,7 +65,7 @@ CLAIMS = (
     ),
     _claim(
         "mode",
-        r"(?:(?:^|[.!?:;\n]\s*|\b(?:now|please) )(?:activate|enter|engage|simulate|switch (?:in)?to)"
+        r"(?:(?:^|[.!?:;\n] {0,4}|\b(?:now|please) )(?:activate|enter|engage|simulate|switch (?:in)?to)"
         r"|\b(?:you(?:['’]re| are)|i(?:['’]m| am))(?: now)? (?:in|entering)|\byou have (?:now )?entered"
         rf"|\b(?:respond|answer|act|operate|run) (?:as|in))(?: (?:the|your|to|into|an?))? ['\"‘“]?{MODE}\b"
         rf"|\b(?:dan|jailbreak) mode\b|[<\[]\s*{MODE}\s*[>\]]"

@@ -51,7 +51,10 @@ def figures_of(text: str) -> Iterator[tuple[str, set[str]]]:
 def _spelled(text: str) -> Iterator[int]:
     total, part, begun = 0, 0, False
     for word in [*SPELLED.findall(text), ""]:
-        if word in UNITS:
+        if word == "hundred" and part >= SCALES[word]:
+            yield total + part  # not one number: no product of hundreds grows without end
+            total, part = 0, SCALES[word]
+        elif word in UNITS:
             part, begun = part + UNITS[word], True
         elif word in SCALES:
             scaled = max(part, 1) * SCALES[word]

@@ -1,6 +1,7 @@
 """Which phrases claim authority over an agent, and which only use the same words."""
 
 from itertools import pairwise
+from time import process_time
 
 import pytest
 
@@ -61,3 +62,10 @@ def test_claims_come_in_the_order_of_the_text_and_never_overlap() -> None:
     assert all(a.end <= b.start for a, b in pairwise(found))
     assert all(text[span.start : span.end] == span.text for span in found)
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("filling", ["\n", " ", "you ", "ignore all the previous ", "system : "])
+def test_a_long_text_of_one_piece_is_read_in_time(filling: str) -> None:
+    began = process_time()
+    list(overrides((filling * 40_000)[:40_000] + "new system mode for an ai"))
+    assert process_time() - began < 2

@@ -2,6 +2,7 @@
 
 import pytest
 
+from evaluators.numbers import stated_numbers
 from tests.unit.evaluators.steps import model, say, step, tool
 from tests.unit.evaluators.test_builtin import id_of, on_run
 from waypost.records import Json, Kind, Message, Outcome, Step
@@ -80,6 +81,10 @@ def test_a_number_or_date_may_be_restated_in_another_form(
     score = on_run("goal_restatement", model(f"You want {told}.", asked=f"I need {asked}"))
     assert score.is_failed is bool(strange)
     assert strange in score.explanation
+
+
+def test_hundreds_in_a_row_are_no_product() -> None:
+    assert stated_numbers("hundred " * 4_000) == {"100"}
 
 
 def test_no_distance_is_measured_between_two_languages() -> None:
