@@ -43,7 +43,7 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "unsafe": Recipe(ridge=0.3, rarest=4, pieces=True, shortest=SHORT),
-    "harmful_request": Recipe(rarest=2, telling=True),
+    "harmful_request": Recipe(rarest=2, telling=True, shortest=20),
     "doubtful_request": Recipe(rarest=2),
 }
 
