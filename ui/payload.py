@@ -153,8 +153,12 @@ def _gaps(step: Step) -> list[Json]:
         "redacted": "masked",
     }
     for note in step.notes[:20]:
-        what, _, which = note.partition("=")
-        said.append(f"{which or what}: {words.get(what, what)}")
+        head, _, amount = note.partition("=")
+        what, _, name = head.partition(":")
+        if what == "missing":
+            name, amount = amount, ""
+        told = words.get(what, what.replace("_", " "))
+        said.append(": ".join(t for t in (name, told) if t) + (f" ({amount})" if amount else ""))
     return said
 
 

@@ -230,20 +230,23 @@ def failing(
         return {}
     found = connection.execute(
         sa.text("""
-            select s.trace_id, e.name from score s join evaluator e on e.id = s.evaluator_id
-            where s.project_id = :project_id and s.trace_id = any(:traces) and s.outcome = 0
-              and s.started_at >= :since and e.source <> 'human'
-            group by s.trace_id, e.name order by count(*) desc, e.name"""),
+            select t.trajectory_id, e.name from (
+              select distinct trace_id, trajectory_id from trajectory
+              where project_id = :project_id and trajectory_id = any(:runs)) t
+            join score s on s.project_id = :project_id and s.trace_id = t.trace_id
+            join evaluator e on e.id = s.evaluator_id
+            where s.outcome = 0 and s.started_at >= :since and e.source <> 'human'
+            group by t.trajectory_id, e.name order by count(*) desc, e.name"""),
         {
             "project_id": project_id,
-            "traces": [uuid.UUID(row.trace_id) for row in failed],
+            "runs": [uuid.UUID(row.trajectory_id) for row in failed],
             "since": min(row.first_at for row in failed) - dt.timedelta(days=1),
         },
     )
     names: dict[str, list[str]] = {}
     for row in found:
-        names.setdefault(row.trace_id.hex, []).append(row.name)
-    return names
+        names.setdefault(row.trajectory_id.hex, []).append(row.name)
+    return {row.trace_id: names.get(row.trajectory_id, []) for row in failed}
 
 
 _COLUMNS = (
@@ -252,16 +255,19 @@ _COLUMNS = (
     "cohort_id", "steps", "errors", "fails", "first_bad_step", "worst_score", "tokens_in",
     "tokens_out", "tokens_partial", "cost_usd", "cost_partial", "shape",
 )  # fmt: skip
+# A run that waited for a person goes on in further traces.
+_ITS_TRACES = """(select x.trace_id from trajectory x where x.project_id = t.project_id
+      and x.trajectory_id = t.trajectory_id and x.day >= t.day)"""
 _ASKED = {
     "cohort_ids": "t.cohort_id = any(:cohort_ids)",
     "agent": "t.agent = :agent",
     "session": "t.session_id = :session",
     "user": "t.user_id = :user",
     "text": "strpos(lower(coalesce(t.name, '')), lower(:text)) > 0",
-    "tool": """exists (select from step s where s.project_id = t.project_id
-      and s.trace_id = t.trace_id and s.started_at >= t.first_at and s.tool = :tool)""",
-    "evaluator_ids": """exists (select from score s where s.project_id = t.project_id
-      and s.trace_id = t.trace_id and s.started_at >= t.day and s.outcome = 0
+    "tool": f"""exists (select from step s where s.project_id = t.project_id
+      and s.trace_id in {_ITS_TRACES} and s.started_at >= t.first_at and s.tool = :tool)""",
+    "evaluator_ids": f"""exists (select from score s where s.project_id = t.project_id
+      and s.trace_id in {_ITS_TRACES} and s.started_at >= t.day and s.outcome = 0
       and s.evaluator_id = any(:evaluator_ids))""",
 }
 
