@@ -100,6 +100,7 @@ def _of_kind(step: Step, limit: int) -> dict[str, Json]:
         found["tool"] = step.tool or step.name
         found["arguments"] = pretty(step.arguments, limit)
         found["executed"] = step.executed
+        found["call"] = step.call_id
     if step.result is not None:
         found["result"] = pretty(step.result, limit)
     if step.query is not None:
@@ -199,10 +200,12 @@ def _part(part: dict[str, Json], limit: int) -> Json:
         return {"type": kind, "text": cut(content, limit)}
     if kind == "tool_call":
         name = part.get("name")
-        return {"type": kind, "name": name, "text": pretty(part.get("arguments"), limit)}
+        shown = pretty(part.get("arguments"), limit)
+        return {"type": kind, "name": name, "id": part.get("id"), "text": shown}
     if kind == "tool_call_response":
         shown = pretty(part.get("response", part.get("result")), limit)
-        return {"type": kind, "text": shown, "failed": part.get("status") == "error"}
+        failed = part.get("status") == "error"
+        return {"type": kind, "id": part.get("id"), "text": shown, "failed": failed}
     return {"type": str(kind or "part"), "text": pretty(part, limit)}
 
 

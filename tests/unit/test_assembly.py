@@ -392,3 +392,11 @@ def test_any_steps_make_some_trajectory(data: st.DataObject) -> None:
 def test_a_long_run_reads_in_order() -> None:
     found = assemble(make_run(200))
     assert [s.started_at for s in found.steps] == sorted(s.started_at for s in found.steps)
+
+
+def test_a_run_in_which_no_model_answered_belongs_to_the_model_that_was_asked() -> None:
+    asked = make_step("chat", model_requested="gpt-5-mini", status=Status.ERROR)
+    assert assemble([asked], cohort_keys=("model",)).cohort == {"model": "gpt-5-mini"}
+    assert assemble([asked], cohort_keys=("region",)).cohort == {}
+    later = make_step("again", model="gpt-5-mini-2026", span_id=span_id("later"))
+    assert assemble([asked, later], cohort_keys=("model",)).cohort == {"model": "gpt-5-mini-2026"}

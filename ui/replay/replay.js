@@ -270,7 +270,7 @@ class Replay {
       timeline: () => this.show("timeline"), raw: () => this.show("raw"),
       fold: () => this.fold(), agree: () => this.answer("agree"),
       disagree: () => this.answer("disagree"), help: () => this.help(),
-      leave: () => this.trigger("leave", "list"),
+      leave: () => (this.root.querySelector(".help") ? this.help() : this.trigger("leave", "list")),
       previousTrace: () => this.trigger("leave", "previous"),
       nextTrace: () => this.trigger("leave", "next"),
     };
@@ -504,15 +504,21 @@ class Replay {
     const box = el("article", "step");
     const from = Math.max(1, this.n - 10);
     box.append(el("h2", "", `Conversation from step ${from} to ${this.n}`));
-    for (let n = from; n <= this.n; n += 1) {
-      const step = this.steps.get(n);
-      if (!step) continue;
+    const shown = [];
+    for (let n = from; n <= this.n; n += 1) if (this.steps.get(n)) shown.push(this.steps.get(n));
+    // What a model was told of a tool is not said twice.
+    const told = new Set(shown.flatMap((step) => [...step.messages, ...step.output])
+      .flatMap((one) => one.parts).filter((part) => part.id).map((part) => part.type + part.id));
+    for (const step of shown) {
       for (const one of [...step.messages, ...step.output]) box.append(message(one, []));
-      if (step.arguments !== undefined) {
-        const parts = [{ type: "tool_call", name: step.tool, text: step.arguments }];
-        if (step.result !== undefined) parts.push({ type: "tool_call_response", text: step.result });
-        box.append(message({ role: "tool", parts }, []));
+      const parts = [];
+      if (step.arguments !== undefined && !told.has(`tool_call${step.call}`)) {
+        parts.push({ type: "tool_call", name: step.tool, text: step.arguments });
       }
+      if (step.result !== undefined && !told.has(`tool_call_response${step.call}`)) {
+        parts.push({ type: "tool_call_response", text: step.result });
+      }
+      if (step.arguments !== undefined && parts.length) box.append(message({ role: "tool", parts }, []));
     }
     this.pane.replaceChildren(box);
     this.pane.scrollTop = this.pane.scrollHeight;

@@ -43,11 +43,19 @@ def assemble(
     missing |= set() if complete else {"missing_base"}
     missing |= {"missing_step"} if numbers.has_gap else set()
     return _trajectory(
-        tree, ordered, numbers, traces, ended=ended, missing=missing, feedback=feedback, now=now
+        tree,
+        ordered,
+        numbers,
+        traces,
+        ended=ended,
+        missing=missing,
+        feedback=feedback,
+        now=now,
+        cohort_keys=cohort_keys,
     )
 
 
-def _trajectory(
+def _trajectory(  # noqa: PLR0913 - all that was found out about the run
     tree: Tree,
     ordered: list[Node],
     numbers: order.Numbers,
@@ -57,6 +65,7 @@ def _trajectory(
     missing: set[str],
     feedback: Iterable[Feedback],
     now: int | None,
+    cohort_keys: Sequence[str],
 ) -> Trajectory:
     tops = totals.tops_of(tree)
     final = totals.final_of(ordered, tops, numbers)
@@ -82,7 +91,7 @@ def _trajectory(
         user=first.of("user"),
         environment=first.of("environment"),
         service=first.of("service"),
-        cohort=first.cohort(),
+        cohort=first.cohort(cohort_keys),
         status=status,
         ended=ended,
         started_at=begin,
@@ -152,11 +161,15 @@ class _First:
     def of(self, field: str) -> str | None:
         return next((v for s in self._told if (v := getattr(s, field)) is not None), None)
 
-    def cohort(self) -> dict[str, str]:
+    def cohort(self, keys: Iterable[str]) -> dict[str, str]:
+        """A run in which no model answered belongs to the model that was asked."""
         found: dict[str, str] = {}
         for step in self._told:
             for key, value in step.cohort.items():
                 found.setdefault(key, value)
+        asked = self.of("model_requested")
+        if "model" in keys and asked is not None:
+            found.setdefault("model", asked)
         return found
 
     def agent(self) -> str | None:
