@@ -26,6 +26,7 @@ class Payloads:
         self._before = _contexts(self._run)
         self._previous = _previous_calls(self._run)
         self._others = _others_below(self._run)
+        self._numbers = {step.span_id: step.number for step in self._run.steps}
 
     def window(self, first: int, count: int) -> list[Json]:
         """The payloads of `count` steps from number `first`."""
@@ -54,7 +55,7 @@ class Payloads:
             "output": [_message(m, limit) for m in step.output],
             "gaps": _gaps(step),
             "facts": _facts(step),
-            "judges": [_judge(s) for s in self._judged.scores(step)],
+            "judges": [_judge(s, step, self._numbers) for s in self._judged.scores(step)],
             "others": self._others.get(step.span_id, []),
         }
         found |= _of_kind(step, limit)
@@ -163,7 +164,7 @@ def _gaps(step: Step) -> list[Json]:
     return said
 
 
-def _judge(stored: StoredScore) -> Json:
+def _judge(stored: StoredScore, step: Step, numbers: Mapping[str, int | None]) -> Json:
     score = stored.score
     return {
         "evaluator": score.evaluator,
@@ -176,16 +177,18 @@ def _judge(stored: StoredScore) -> Json:
         "label": score.label,
         "why": cut(score.explanation, 4000),
         "cost": score.cost_usd,
-        "evidence": [_evidence(e) for e in score.evidence[:20]],
+        "evidence": [_evidence(e, step, numbers) for e in score.evidence[:20]],
     }
 
 
-def _evidence(evidence: Evidence) -> Json:
+def _evidence(evidence: Evidence, step: Step, numbers: Mapping[str, int | None]) -> Json:
+    elsewhere = evidence.step is not None and evidence.step != step.span_id
     return {
         "where": evidence.where,
         "quote": cut(evidence.quote, 2000),
         "note": cut(evidence.note, 1000),
         "step": evidence.step,
+        "at": numbers.get(evidence.step or "") if elsewhere else None,
     }
 
 

@@ -94,7 +94,9 @@ function verdict(step, judge, can, onVerdict) {
   box.append(line);
   if (judge.why) box.append(el("p", "why", judge.why));
   for (const evidence of judge.evidence) {
-    const said = [evidence.where, evidence.note].filter(Boolean).join(": ");
+    const where = evidence.where === "step" ? "" : evidence.where;
+    const at = evidence.at ? `step ${evidence.at}` : evidence.where === "step" ? "this step" : "";
+    const said = [[at, where].filter(Boolean).join(", "), evidence.note].filter(Boolean).join(": ");
     const row = el("p", "evidence", said ? `${said} ` : "");
     if (evidence.quote) row.append(el("q", "", evidence.quote));
     if (row.textContent) box.append(row);

@@ -2,9 +2,11 @@
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 from tests.factories import make_run
 from ui.outline import Judged, judged, outline
+from ui.payload import Payloads
 from waypost.assembly import assemble
 from waypost.records import Evidence, Kind, Score, Status, Step, Trajectory
 from waypost.store.scores import StoredScore
@@ -61,3 +63,10 @@ def test_an_error_the_agent_got_over_did_not_break_the_run() -> None:
     over, broke = judged(run(broken=2), []), judged(run(broken=2, ended=Status.ERROR), [])
     assert (over.first_bad, over.first_error) == (None, 2)
     assert (broke.first_bad, broke.first_error) == (2, 2)
+
+
+def test_evidence_names_the_step_it_lies_in_where_that_is_another() -> None:
+    whole = run()
+    found = judged(whole, [failed("loop", whole.steps[2], whole.steps[4])])
+    shown: Any = Payloads(found).one(whole.steps[2])
+    assert [e["at"] for e in shown["judges"][0]["evidence"]] == [None, 5]
