@@ -39,9 +39,10 @@ def is_before() -> bool:
 
 
 def query() -> Mapping[str, str]:
-    """The parameters of the address."""
+    """The parameters of the address, without NUL, which no text in Postgres can hold."""
     request = _ASKED.get()
-    return st.query_params if request is None else request.query
+    given = st.query_params.to_dict() if request is None else request.query
+    return {name.replace("\0", ""): value.replace("\0", "") for name, value in given.items()}
 
 
 def zone() -> str | None:

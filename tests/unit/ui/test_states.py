@@ -213,3 +213,11 @@ def test_a_quiet_window_is_not_said_to_be_unjudged(engine: Engine) -> None:
         said = texts(open_screen(screen, win="1h"))
         assert "No run began in the last hour." in said
         assert "nothing has judged" not in said
+
+
+def test_a_nul_in_the_address_is_nothing(engine: Engine) -> None:
+    seed.seed(engine, runs=5)
+    for screen in ("cohorts", "traces"):
+        page = open_screen(screen, k__region="\0", **{"k__re\0gion": "eu"})
+        assert not page.exception
+        assert "Something went wrong" not in texts(page)
