@@ -93,8 +93,12 @@ def strange_dates(text: str, asked: str, numbers: set[str]) -> list[str]:
 
 
 def _readings(match: re.Match[str]) -> Iterator[tuple[int, int, int]]:
+    """Year, month and day, in each order in which they can be a date."""
     if match["year"]:
-        yield int(match["year"]), int(match["month"]), int(match["day"])
+        orders = [(int(match["year"]), int(match["month"]), int(match["day"]))]
     else:
         one, two, year = int(match["one"]), int(match["two"]), int(match["last"])
-        yield from ((year, one, two), (year, two, one))
+        orders = [(year, one, two), (year, two, one)]
+    for year, month, day in orders:
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            yield year, month, day

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluators.numbers import stated_numbers
+from evaluators.numbers import stated_months, stated_numbers
 from tests.unit.evaluators.steps import model, say, step, tool
 from tests.unit.evaluators.test_builtin import id_of, on_run
 from waypost.records import Json, Kind, Message, Outcome, Step
@@ -98,3 +98,15 @@ def test_no_distance_is_measured_between_two_languages() -> None:
     drift = "Bananen mit Kalium: im Winter auch für Vögel ein Obst, das nicht teuer ist"
     far = [model(f"{drift} {n}", input=asked) for n in range(8)]
     assert on_run("goal_drift", *far).is_failed
+
+
+@pytest.mark.parametrize(
+    ("text", "months"),
+    [
+        ("on 15/07/2024", {7}), ("on 07/08/2024", {7, 8}), ("on 2024-07-15", {7}),
+        ("version 99/45/2024", set()), ("2024-13-01", set()), ("00/00/2024", set()),
+    ],
+)  # fmt: skip
+def test_a_date_lies_in_a_month_that_there_is(text: str, months: set[int]) -> None:
+    assert stated_months(text) == months
+    on_run("goal_restatement", model("You want to fly then.", asked=f"I need a flight {text}"))
