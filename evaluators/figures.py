@@ -4,7 +4,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import islice
 
 from evaluators.text import NUMERAL, comma_number, leaves, plain_number
@@ -35,7 +34,6 @@ def is_one_of(plain: str, seen: Iterable[float]) -> bool:
     return any(abs(one * scale - number) <= half for one in seen for scale in _SCALES)
 
 
-@lru_cache(maxsize=64)
 def totals(text: str) -> tuple[float, ...]:
     """What records add up to, column by column: sums, means, differences, shares, how many."""
     if not text.lstrip().startswith(("[", "{")):

@@ -23,6 +23,7 @@ SCRIPTS = {
     "telugu": (0x0C00, 0x0C7F),
     "thai": (0x0E00, 0x0E7F),
 }
+FIRST = chr(min(low for low, _ in SCRIPTS.values()))
 WRITTEN_IN = {
     "arabic": "arabic",
     "persian": "arabic",
@@ -97,8 +98,9 @@ def likeliest_language(text: str) -> str | None:
 def language_of(text: str) -> str | None:
     """The script of a text where it tells, else the likeliest language."""
     letters = _LETTER.findall(text[:20_000])
+    far = [ord(c) for c in letters if c >= FIRST]  # few texts have any, and each script is counted
     for script, (low, high) in SCRIPTS.items():
-        if letters and sum(low <= ord(c) <= high for c in letters) >= 0.4 * len(letters):
+        if far and sum(low <= c <= high for c in far) >= 0.4 * len(letters):
             return script
     return likeliest_language(text)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from evaluators.actions import is_console
+from evaluators.figures import totals
 from evaluators.text import WORD, as_text, is_prose, numbers_in, stem
 from waypost.records import Kind, Message, Step, Trajectory
 
@@ -53,6 +54,12 @@ class Ledger:
                 for number in _numbers_of(text):
                     first.setdefault(number, place)
         return first
+
+    @cached_property
+    def totals(self) -> tuple[tuple[int, float], ...]:
+        """What the records among the evidence add up to, each with its place."""
+        records = ((place, t) for place, origin, t in self.entries if origin in EVIDENCE)
+        return tuple((place, total) for place, text in records for total in totals(text))
 
     @cached_property
     def vocabulary(self) -> str:

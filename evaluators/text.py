@@ -79,18 +79,19 @@ def plain_number(text: str) -> str:
 
 def comma_number(text: str) -> str | None:
     """A number with a decimal comma in plain form; None for what is no such number."""
-    match = COMMA_NUMERAL.search(text)
-    if match is None:
-        return None
-    return plain_number(match.group().replace(".", "").replace(",", "."))
+    return next(_comma_numbers(text), None)
 
 
 def numbers_in(text: str) -> Iterator[str]:
     """Every number a text may be read to hold, in plain form."""
     yield from map(plain_number, NUMERAL.findall(text))
     if "," in text or "." in text:
-        for match in COMMA_NUMERAL.finditer(text):
-            yield plain_number(match.group().replace(".", "").replace(",", "."))
+        yield from _comma_numbers(text)
+
+
+def _comma_numbers(text: str) -> Iterator[str]:
+    for match in COMMA_NUMERAL.finditer(text):
+        yield plain_number(match.group().replace(".", "").replace(",", "."))
 
 
 def without_code(text: str) -> str:

@@ -1,7 +1,7 @@
 """The list of a run's steps as the replay draws it: one short row a step."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from waypost.records import Json, Kind, Outcome, Status, Step, Trajectory
@@ -60,17 +60,18 @@ def judged(run: Trajectory, scores: Iterable[StoredScore]) -> Judged:
     failed = [one for one in on_run if one.score.is_failed and not one.noted]
     for one in failed:
         if one.score.evaluator != BLAME:
-            _stand(by_step, one, run)
+            _stand(by_step, one, run, known)
     if not any(verdict_of(said) == "f" for said in by_step.values()):
         for one in failed:
-            _stand(by_step, one, run)
+            _stand(by_step, one, run, known)
     return Judged(run, by_step, on_run)
 
 
-def _stand(by_step: dict[str, list[StoredScore]], one: StoredScore, run: Trajectory) -> None:
-    known = {step.span_id for step in run.steps}
+def _stand(
+    by_step: dict[str, list[StoredScore]], one: StoredScore, run: Trajectory, known: Set[str]
+) -> None:
     pointed = [e.step for e in one.score.evidence if e.step in known]
-    where = pointed[0] if pointed else next((s.span_id for s in reversed(run.steps)), None)
+    where = pointed[0] if pointed else run.steps[-1].span_id if run.steps else None
     if where is not None:
         by_step[where].append(one)
 

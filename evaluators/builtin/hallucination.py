@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from evaluators.evaluator import evaluator
-from evaluators.figures import is_one_of, readings, totals
+from evaluators.figures import is_one_of, readings
 from evaluators.language import likeliest_language
 from evaluators.ledger import EVIDENCE, NEVER, Ledger
 from evaluators.surroundings import ALONE, Surroundings, answer_text
@@ -160,9 +160,8 @@ def _follows(plain: str, ledger: Ledger, place: int) -> bool:
     if _is_computed(float(plain), ledger, place):
         return True
     seen = [float(n) for n, p in ledger.numbers.items() if p < place and len(n) < LONGEST_NUMBER]
-    return is_one_of(plain, seen) or any(
-        is_one_of(plain, totals(text)) for text in ledger.texts(place, EVIDENCE)
-    )
+    seen += [total for p, total in ledger.totals if p < place]
+    return is_one_of(plain, seen)
 
 
 def _is_computed(number: float, ledger: Ledger, place: int) -> bool:

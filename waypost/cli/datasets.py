@@ -1,6 +1,5 @@
 """Runs out of the store: as a dataset of cases, or as JSON lines."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 import orjson
 
 from waypost.cli.options import (
+    TRACE,
     as_json_option,
     empty,
     filter_of,
@@ -30,8 +30,6 @@ from waypost.records import Trajectory
 from waypost.store import datasets, projects, runs, trials
 from waypost.store.engine import Connection
 from waypost.store.opened import store
-
-_TRACE: Final = re.compile("[0-9a-f]{32}")
 
 
 @click.group()
@@ -143,7 +141,7 @@ def named_runs(
     connection: Connection, project: projects.Project, traces: tuple[str, ...]
 ) -> Iterator[Trajectory]:
     """The runs these traces belong to; WrongUse for one that is not there."""
-    known = [trace for trace in traces if _TRACE.fullmatch(trace)]
+    known = [trace for trace in traces if TRACE.fullmatch(trace)]
     found = runs.load_many(connection, project.id, known, cohort_keys=project.cohort_keys)
     for trace in traces:
         if trace not in found:
@@ -240,7 +238,7 @@ def _result(line: bytes | Exception) -> dict[str, Any]:
     if not found.get("key"):
         raise Unreadable("it names no case; give the key that `waypost dataset export` prints.")
     trace = found.setdefault("trace_id", None)
-    if trace is not None and not _TRACE.fullmatch(str(trace)):
+    if trace is not None and not TRACE.fullmatch(str(trace)):
         raise Unreadable(f"{str(trace)[:60]!r} is not a trace id, which has 32 hex digits.")
     return found
 

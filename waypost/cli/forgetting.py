@@ -1,13 +1,12 @@
 """Forgets runs on request, with everything that was made of them."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
 from waypost.cli.options import (
+    TRACE,
     as_json_option,
     of_project,
     person,
@@ -23,8 +22,6 @@ from waypost.store.engine import Connection
 from waypost.store.forgetting import Wanted
 from waypost.store.opened import store
 from waypost.store.projects import Project
-
-_TRACE: Final = re.compile("[0-9a-f]{32}")
 
 
 @click.command()
@@ -56,7 +53,7 @@ def forget(  # noqa: PLR0913 - as many options as there are questions
     if not (traces or session_ids or users):
         raise WrongUse("Nothing is named; say whose runs by --user, --session or --trace.")
     for trace in traces:
-        if not _TRACE.fullmatch(trace):
+        if not TRACE.fullmatch(trace):
             raise WrongUse(f"{trace!r} is not a trace id; it has 32 digits 0-9 a-f.")
     with store(settings_of(data, database_url)) as engine:
         with engine.begin() as connection:

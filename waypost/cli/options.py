@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -27,6 +28,7 @@ of_project: Final = click.option(
 as_json_option: Final = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 
 _PORT: Final = click.IntRange(1, 65_535)
+TRACE: Final = re.compile("[0-9a-f]{32}")
 
 
 def stored(verb: Verb) -> Verb:
