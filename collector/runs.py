@@ -5,12 +5,14 @@ sent before is recognised in the raw span, taken out, and not parsed again.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from waypost.records import Json, Message
 
 _PREFIXES: Final = (b"llm.input_messages.", b"gen_ai.input.messages.", b"gen_ai.prompt.")
 _SMALLEST: Final = 4_096
+_DIGITS: Final = 4
 _LIMIT: Final = 36 << 20
 Chain: TypeAlias = tuple["Chain | None", dict[str, Json]]
 _ATTRIBUTE: Final = 0x4A  # field 9 of a span, of bytes
@@ -106,11 +108,12 @@ class Runs:
         fresh = {k: v for k, v in values.items() if k.startswith(name)}
         if len(fresh) != count:  # some lie elsewhere in the span
             return None
-        indices = [_index(k, len(name)) for k in fresh]
         before = base.last if base is not None else -1
-        if any(i is None or i <= before for i in indices):
-            return None
-        last = max((i for i in indices if i is not None), default=before)
+        last = before
+        for index in {_index(k, len(name)) for k in fresh}:
+            if not (index.isascii() and index.isdigit()) or len(index) > _DIGITS or int(index) <= before:
+                return None
+            last = max(last, int(index))
         run = Run(name, raw[start:end], last, fresh, base)
         self._keep(raw[2:18], run)
         return run
@@ -134,9 +137,8 @@ def _prefix_in(body: bytes) -> bytes | None:
     return next((p for p in _PREFIXES if p + b"0." in body), None)
 
 
-def _index(key: str, start: int) -> int | None:
-    text = key[start : key.find(".", start)]
-    return int(text) if text.isdigit() and len(text) < 5 else None
+def _index(key: str, start: int) -> str:
+    return key[start : key.find(".", start)]
 
 
 def _first(raw: bytes, prefix: bytes) -> int | None:
@@ -144,12 +146,9 @@ def _first(raw: bytes, prefix: bytes) -> int | None:
     if len(raw) < _SMALLEST or raw[:2] != b"\x0a\x10":
         return None
     at = 0
-    while at < len(raw):
-        end, key = _field(raw, at)
+    for end, key in _fields(raw, 0):
         if key and raw.startswith(prefix, key):
             return at
-        if not end:
-            return None
         at = end
     return None
 
@@ -157,33 +156,35 @@ def _first(raw: bytes, prefix: bytes) -> int | None:
 def _last(raw: bytes, at: int, prefix: bytes) -> tuple[int, int]:
     """Where the attributes that bear this name end, and how many they are."""
     count = 0
-    while at < len(raw):
-        end, key = _field(raw, at)
+    for end, key in _fields(raw, at):
         if not key or not raw.startswith(prefix, key):
             break
         at, count = end, count + 1
     return at, count
 
 
-def _field(raw: bytes, at: int) -> tuple[int, int]:
-    """Where the field here ends, and where its key begins if it is an attribute; else 0 for each.
+def _fields(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Where each field from here on ends, and where its key begins if it is an attribute, else 0.
 
-    Lengths of one or two bytes, as nearly all are, are read without a call.
+    Ends at what is no field. Lengths of one or two bytes, as nearly all are, are read without a
+    call.
     """
-    tag = raw[at]
-    if tag == _ATTRIBUTE and at + 5 < len(raw):
-        size, start = raw[at + 1], at + 2
-        if size >= 0x80:
-            size, start = (size & 0x7F) + (raw[at + 2] << 7), at + 3
-            if raw[at + 2] >= 0x80:
-                size, start = _length(raw, at + 1)
-    else:
-        size, start = _size_of(raw, at)
-    end = start + size
-    if start <= 0 or end > len(raw):
-        return 0, 0
-    is_named = tag == _ATTRIBUTE and size > 2 and raw[start] == _NAME and raw[start + 1] < 0x80
-    return end, start + 2 if is_named else 0
+    last = len(raw)
+    while at < last:
+        tag = raw[at]
+        if tag == _ATTRIBUTE and at + 5 < last:
+            size, start = raw[at + 1], at + 2
+            if size >= 0x80:
+                size, start = (size & 0x7F) + (raw[at + 2] << 7), at + 3
+                if raw[at + 2] >= 0x80:
+                    size, start = _length(raw, at + 1)
+        else:
+            size, start = _size_of(raw, at)
+        at = start + size
+        if start <= 0 or at > last:
+            return
+        is_named = tag == _ATTRIBUTE and size > 2 and raw[start] == _NAME and raw[start + 1] < 0x80
+        yield at, start + 2 if is_named else 0
 
 
 def _size_of(raw: bytes, at: int) -> tuple[int, int]:

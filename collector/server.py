@@ -146,7 +146,7 @@ def _compression_of(request: Request) -> str:
 
 def _announced(request: Request, limit: int) -> int:
     text = request.headers.get("content-length", "")
-    size = int(text) if text.isdigit() and len(text) < 20 else 0
+    size = int(text) if text.isdecimal() and len(text) < 20 else 0
     if size > limit:
         raise Refused(413, answers.RESOURCE_EXHAUSTED, _too_large(limit))
     return size

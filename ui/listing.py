@@ -1,6 +1,7 @@
 """The list of runs that an address asks for; a run's own address names its list as well."""
 
 import datetime as dt
+import re
 from typing import Final
 
 from ui import data, place
@@ -8,6 +9,8 @@ from ui.data import Listed, Wanted
 from ui.place import Place
 
 PAGE: Final = 100
+_DIGITS: Final = 16  # microseconds until the year 2286
+_TRACE: Final = re.compile("[0-9a-f]{32}")
 _PLAIN: Final = (
     "evaluator", "verdict", "agent", "session", "user", "status", "tool", "text",
 )  # fmt: skip
@@ -23,9 +26,10 @@ def wanted() -> Wanted:
 def after() -> After | None:
     """The run that the page begins after, which a page of older runs names."""
     at, _, trace_id = place.get("after").partition("_")
-    if not trace_id or not at.isdigit():
+    micros = place.whole(at, _DIGITS)
+    if micros is None or not _TRACE.fullmatch(trace_id):
         return None
-    return dt.datetime.fromtimestamp(int(at) / 1e6, dt.UTC), trace_id
+    return dt.datetime.fromtimestamp(micros / 1e6, dt.UTC), trace_id
 
 
 def listed(here: Place) -> Listed:

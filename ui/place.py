@@ -55,7 +55,11 @@ def get(name: str, default: str = "") -> str:
 
 def number(name: str, digits: int = 9) -> int | None:
     """A whole number of the address; None when there is none or it is something else."""
-    text = get(name)
+    return whole(get(name), digits)
+
+
+def whole(text: str, digits: int = 9) -> int | None:
+    """The whole number that a text from outside is; None when it is something else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ui import tokens
 from ui.payload import find
+from ui.place import whole
 from ui.runs import Opened, Runs
 from waypost.errors import WaypostError
 from waypost.records import Json
@@ -142,5 +143,5 @@ def plain_routes() -> list[Route]:
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, "")
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 9 else default
+    found = whole(query.get(name, ""))
+    return default if found is None else max(1, found)

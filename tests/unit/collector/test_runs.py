@@ -114,3 +114,10 @@ def test_an_entry_that_lies_apart_from_its_list_is_not_taken_for_one_of_it() -> 
     set_attribute(first, "llm.input_messages.20.message.content", "only once")
     bodies = [a_request(first), a_request(second)]
     assert read(bodies, Runs()) == read(bodies, None)
+
+
+@pytest.mark.parametrize("index", ["²", "٣", "12345", "-1", ""])
+def test_an_index_that_is_no_number_is_an_attribute_like_others(index: str) -> None:
+    span = history(1, [f"{i} " + "x" * 500 for i in range(20)])
+    set_attribute(span, f"llm.input_messages.{index}.message.role", "user")
+    assert read([a_request(span)], Runs()) == read([a_request(span)], None)
