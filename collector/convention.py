@@ -22,6 +22,7 @@ PACKAGE = "collector.conventions"
 GROUP = "waypost.conventions"
 _TOOLS = (Kind.TOOL, Kind.PLAN, Kind.HANDOFF)
 _NAMES_HELD = 200_000
+UNREAD: Final = "unread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,9 @@ class Reader:
         alike = self._alike_of(span.attributes, cohorts)
         chosen, *others = _readers(alike.conventions, span)
         draft = Draft(span, self.recall)
-        chosen.mark(draft)
-        chosen.read(draft)
-        for other in others:
-            other.read(draft)
+        _fill(draft, chosen, chosen.mark)
+        for convention in (chosen, *others):
+            _fill(draft, convention, convention.read)
         self._identities.read(draft, cohorts, alike.sayers)
         read_feedback(draft)
         read_outcome(draft)
@@ -117,6 +117,15 @@ def _readers(conventions: Sequence[Convention], span: RawSpan) -> list[Conventio
     chosen = next(c for c in conventions if c.matches(span))
     helping = [c for c in conventions if c is not chosen and (c.helps or c.matches)(span)]
     return [chosen, *helping]
+
+
+def _fill(draft: Draft, convention: Convention, read: Callable[[Draft], None]) -> None:
+    """Let a convention read; where it fails, the span keeps all it was sent with and says so."""
+    try:
+        read(draft)
+    except Exception:  # noqa: BLE001 - whatever a span holds, its request must not be lost for it
+        draft.keep_all()
+        draft.notes.append(f"{UNREAD}:{convention.name}")
 
 
 def _price(draft: Draft, prices: Prices) -> None:

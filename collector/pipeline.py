@@ -1,8 +1,10 @@
 """One request from bytes to what is written: inflate, decode, read, mask. Read this first."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from collector.convention import Reader, read_log
+from collector.convention import UNREAD, Reader, read_log
 from collector.decode import Encoding, decode_logs, decode_traces
 from collector.decoded import Refusal
 from collector.inflate import inflate
@@ -13,9 +15,12 @@ from collector.recurring import Recurring
 from collector.runs import Runs
 from waypost.assembly import Cohorts
 from waypost.prices import Prices
+from waypost.records import LogRecord, RawSpan
 from waypost.store.projects import Project
 
 TRACES, LOGS, METRICS = "traces", "logs", "metrics"
+Item = TypeVar("Item", RawSpan, LogRecord)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,20 @@ class Pipeline:
         decoded = decode_traces(body, request.encoding, runs=self._runs)
         cohorts = self._cohorts_of(project)
         read = self._recurring(project, id_key).reading
-        readings = tuple([read(span, cohorts) for span in decoded.spans])
+        readings = _each(decoded.spans, lambda span: read(span, cohorts), decoded.refused)
         for span in decoded.spans:
             for what in notes_of(span.notes):
                 self._metrics.count(project.id, TRACES, "cut", 1, what)
-        return Prepared(Parcel(project.id, readings), len(readings), refused=decoded.refused)
+        unread = sum(UNREAD in notes_of(r.step.notes) for r in readings if r.step.notes)
+        self._metrics.count(project.id, TRACES, "cut", unread, UNREAD)
+        parcel = Parcel(project.id, tuple(readings))
+        return Prepared(parcel, len(readings), refused=decoded.refused)
 
     def _logs(self, request: Request, body: bytes, id_key: bytes) -> Prepared:
         project = request.project
         decoded = decode_logs(body, request.encoding)
         masker = self._masker(project, id_key)
-        found = [read_log(record) for record in decoded.records]
+        found = _each(decoded.records, read_log, decoded.refused)
         self._metrics.count(project.id, LOGS, "dropped", decoded.dropped, "not ours")
         empty = sum(1 for f in found if not f.contents and not f.feedback)
         self._metrics.count(project.id, LOGS, "dropped", empty, "unattached")
@@ -108,3 +116,14 @@ class Pipeline:
         if found is None:
             found = self._maskers[project.masking] = Masker(project.masking, key=id_key)
         return found.keyed(id_key)
+
+
+def _each(items: Iterable[Item], read: Callable[[Item], T], refused: list[Refusal]) -> list[T]:
+    """What each comes to; one that cannot be read is refused, not its neighbours with it."""
+    found: list[T] = []
+    for item in items:
+        try:
+            found.append(read(item))
+        except Exception as error:  # noqa: BLE001 - whatever a span holds, and whoever reads it
+            refused.append(Refusal(f"cannot be read: {type(error).__name__}", item.span_id or ""))
+    return found

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any, Final
 
-from collector.convention import Reader
+from collector.convention import UNREAD, Reader
 from waypost.assembly import Cohorts
 from waypost.records import Event, Json, RawSpan, Status, Step
 
@@ -57,6 +57,9 @@ def reread(step: Step, reader: Reader, cohorts: Cohorts | None = None) -> Step:
         value, known = getattr(again, name), getattr(step, name)
         if name == "attributes":
             value = {**value, **left}
+        if name == "notes" and any(map(_is_unread, {*value, *known})):
+            changes[name] = (*(n for n in known if not _is_unread(n)), *filter(_is_unread, value))
+            continue
         kept = name in _ONCE and known not in (default, Status.OK)
         kept = kept or (name == "error" and step.status is not Status.OK)
         kept = kept or (name == "name" and known == step.model and again.model is None)
@@ -65,6 +68,10 @@ def reread(step: Step, reader: Reader, cohorts: Cohorts | None = None) -> Step:
     if any(getattr(step, name) and changes.pop(name, None) for name in _MESSAGES):
         changes.pop("attributes", None)  # the messages stay, and so does what gave others
     return step.replace(**changes) if changes else step
+
+
+def _is_unread(note: str) -> bool:
+    return note.startswith(UNREAD)
 
 
 def _text(value: Json) -> str:

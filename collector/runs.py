@@ -111,7 +111,11 @@ class Runs:
         before = base.last if base is not None else -1
         last = before
         for index in {_index(k, len(name)) for k in fresh}:
-            if not (index.isascii() and index.isdigit()) or len(index) > _DIGITS or int(index) <= before:
+            if (
+                not (index.isascii() and index.isdigit())
+                or len(index) > _DIGITS
+                or int(index) <= before
+            ):
                 return None
             last = max(last, int(index))
         run = Run(name, raw[start:end], last, fresh, base)

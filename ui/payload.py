@@ -153,6 +153,7 @@ def _gaps(step: Step) -> list[Json]:
         "truncated": "was cut on the way",
         "dropped": "was left out on the way",
         "redacted": "masked",
+        "unread": "could not be read as this; its attributes are kept",
     }
     for note in step.notes[:20]:
         head, _, amount = note.partition("=")

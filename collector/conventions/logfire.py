@@ -1,5 +1,7 @@
 """Logfire's start markers: a span of their own whose parent is the span that has begun."""
 
+import re
+
 from collector.convention import Convention
 from collector.reading import genai
 from collector.reading.draft import Draft
@@ -7,6 +9,7 @@ from collector.reading.kinds import set_kind
 from waypost.records import Kind, RawSpan, Status
 
 _NO_SPAN = "0" * 16
+_SPAN = re.compile("[0-9a-f]{16}")
 
 
 def _matches(span: RawSpan) -> bool:
@@ -22,7 +25,8 @@ def _read(draft: Draft) -> None:
         return
     parent = draft.text("logfire.pending_parent_id")
     draft.put("span_id", draft.span.parent_id)
-    draft.fields["parent_id"] = parent if parent and parent != _NO_SPAN else None
+    known = parent is not None and _SPAN.fullmatch(parent) and parent != _NO_SPAN
+    draft.fields["parent_id"] = parent if known else None
     draft.put("marker", True)
     draft.put("status", Status.RUNNING)
     genai.read(draft)

@@ -72,6 +72,12 @@ class Draft:
         """These attributes became a payload and are not kept a second time."""
         self.taken.update(n for n in names if n in self.attributes)
 
+    def keep_all(self) -> None:
+        """Every attribute stays beside what was made of it."""
+        self.taken.clear()
+        self.shortened.clear()
+        self.repeats = isinstance(self.attributes, RunAttributes)
+
     def payload(self, field: str, name: str, build: Callable[[Json], Any]) -> None:
         """Make a payload field of an attribute; a copy of one already found is dropped."""
         value = self.attributes.get(name)

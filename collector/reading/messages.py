@@ -78,8 +78,10 @@ def _is_plain(value: Json) -> bool:
     """Whether a message has the GenAI shape already, so that nothing in it needs to be changed."""
     if not isinstance(value, dict) or not value.keys() <= _PLAIN_NAMES:
         return False
-    parts = value.get("parts")
-    return value.get("role") in _PLAIN_ROLES and isinstance(parts, list) and is_plain_parts(parts)
+    role, parts = value.get("role"), value.get("parts")
+    if not isinstance(role, str) or not isinstance(parts, list):
+        return False
+    return role in _PLAIN_ROLES and is_plain_parts(parts)
 
 
 def _found(value: Json, role: str, depth: int) -> Iterator[Message]:
