@@ -1,8 +1,10 @@
 """CPU seconds of collector and Postgres per 1,000 spans, beside a bare parse and a bare COPY.
 
-`python -m benchmarks.ingest [--spans 6000] [--transport http|grpc] [--dialect openinference|ours]`
-prints one line a measure, over both transports and for both dialects unless told otherwise; ratios
-in one run are what counts, the machine is shared. `--flood 10` floods a collector from eight
+`python -m benchmarks.ingest [--spans 6000] [--transport http|grpc] [--dialect openinference|ours]
+[--senders 12]` prints one line a measure, over both transports and for both dialects unless told
+otherwise; ratios in one run are what counts, the machine is shared. The bare COPY commits 1,000
+rows at a time; so many senders of 50 spans, as one project may have in flight, give the collector
+groups of 600. `--flood 10` floods a collector from eight
 projects for so many seconds instead and prints the most memory it took.
 """
 
@@ -38,6 +40,7 @@ from waypost.store.migrate import migrate
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TRANSPORTS = ("http", "grpc")
+SENDERS = 12
 
 
 def bare_parse(requests: list[bytes]) -> float:
@@ -117,7 +120,7 @@ def wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
     raise RuntimeError("the collector did not start")
 
 
-def send(requests: list[bytes], transport: str, http: int, port: int, senders: int = 4) -> float:
+def send(requests: list[bytes], transport: str, http: int, port: int, senders: int) -> float:
     """Seconds until every request was acknowledged."""
     left = iter(requests)
     lock = threading.Lock()
@@ -163,7 +166,7 @@ def folder_of_its_own() -> Iterator[Path]:
         yield Path(folder)
 
 
-def measure(dialect: str, transports: tuple[str, ...], spans: int) -> None:
+def measure(dialect: str, transports: tuple[str, ...], spans: int, senders: int) -> None:
     requests = requests_of(dialect, spans)
     count = len(requests) * BATCH / 1_000
     size = sum(map(len, requests)) / len(requests) / BATCH
@@ -178,12 +181,12 @@ def measure(dialect: str, transports: tuple[str, ...], spans: int) -> None:
     print(f"  bare COPY as jsonb    {bare:.3f}"
           f" (client {client / count:.3f}, Postgres {database / count:.3f})")  # fmt: skip
     for transport in transports:
-        used = ingest(dialect, transport, requests)
+        used = ingest(dialect, transport, requests, senders)
         own, theirs = used.collector / count, used.postgres / count
         print(f"  Waypost over {transport:<9}{own + theirs:.3f}"
               f" (collector {own:.3f}, Postgres {theirs:.3f}), {(own + theirs) / bare:.2f} of a"
-              f" bare COPY; {len(requests) * BATCH / used.seconds:.0f} spans/s from 4 senders,"
-              f" {used.memory / 1e6:.0f} MB", flush=True)  # fmt: skip
+              f" bare COPY; {len(requests) * BATCH / used.seconds:.0f} spans/s from {senders}"
+              f" senders, {used.memory / 1e6:.0f} MB", flush=True)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ class Used:
     memory: int
 
 
-def ingest(dialect: str, transport: str, requests: list[bytes]) -> Used:
+def ingest(dialect: str, transport: str, requests: list[bytes], senders: int) -> Used:
     http, port = free_port(), free_port()
     warm = requests_of(dialect, max(BATCH, len(requests) * BATCH // 6), seed=2)
     with (
@@ -204,10 +207,10 @@ def ingest(dialect: str, transport: str, requests: list[bytes]) -> Used:
         running_postgres(folder) as (url, postgres),
         running_collector(url, folder / "c", http, port) as process,
     ):
-        send(warm, transport, http, port)
+        send(warm, transport, http, port, senders)
         cpu = Cpu(process.pid)
         before, pg_before = cpu.seconds(), postgres.seconds()
-        took = send(requests, transport, http, port)
+        took = send(requests, transport, http, port, senders)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("checkpoint")
         own, theirs = cpu.seconds() - before, postgres.seconds() - pg_before
@@ -266,6 +269,7 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=6_000)
     parser.add_argument("--transport", choices=TRANSPORTS)
     parser.add_argument("--dialect", choices=sorted(DIALECTS))
+    parser.add_argument("--senders", type=int, default=SENDERS)
     parser.add_argument("--flood", type=float, default=0, metavar="SECONDS")
     chosen = parser.parse_args()
     if chosen.flood:
@@ -273,7 +277,7 @@ def main() -> None:
         return
     for dialect in (chosen.dialect,) if chosen.dialect else DIALECTS:
         transports = (chosen.transport,) if chosen.transport else TRANSPORTS
-        measure(dialect, transports, chosen.spans)
+        measure(dialect, transports, chosen.spans, chosen.senders)
 
 
 if __name__ == "__main__":
