@@ -18,11 +18,11 @@ from tracer.options import MAX_COHORT_KEYS, Options
 from tracer.payload import Content, Draft, Piece
 from tracer.run import NODE, REPLAY, WHO, Node, Pause, Scope, Trajectory, Who
 from tracer.shield import attempt
-from waypost import names
+from waypost import names, replays
 
 CLIENT_KINDS: Final = frozenset({"llm", "retrieval", "memory"})
 # Last in a run's cohort, whatever its process says of itself: a replay is never production.
-REPLAYED: Final = {"environment": "replay"}
+REPLAYED: Final = {replays.ENVIRONMENT: replays.REPLAY}
 _TRACES: Final = 4096
 
 

@@ -126,12 +126,12 @@ def _load(
 ) -> Items:
     if rule.evaluator is not None:
         return explain.of_evaluator(
-            connection, project_id, window, rule.evaluator, where=where,
+            connection, project_id, window, rule.evaluator, where=where, keys=rule.by,
             abstained=rule.rate == "abstentions",
         )  # fmt: skip
     measure: Measure = RATES[str(rule.rate)]
     return explain.of_runs(
-        connection, project_id, window, int(measure), where=where, over=rule.over
+        connection, project_id, window, int(measure), where=where, keys=rule.by, over=rule.over
     )
 
 

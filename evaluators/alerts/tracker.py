@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evaluators.alerts.rules import Rule
 from waypost import cusum, rates
 from waypost.cusum import Detector, Pool
+from waypost.replays import are_asked_for, is_replay
 from waypost.store.feed import Counted, RunChange
 
 Label = tuple[str, ...]
@@ -170,9 +171,12 @@ class Tracker:
         return {label: k / n for label, (k, n) in sums.items()}
 
     def _label(self, values: Mapping[str, str] | None) -> Label | None:
-        if values is None or any(values.get(k) != v for k, v in self.rule.where.items()):
+        rule = self.rule
+        if values is None or any(values.get(k) != v for k, v in rule.where.items()):
             return None
-        return tuple(values.get(key, "") for key in self.rule.by)
+        if is_replay(values) and not are_asked_for((*rule.by, *rule.where)):
+            return None
+        return tuple(values.get(key, "") for key in rule.by)
 
     def _tell_time(self, at: float) -> int:
         """Move the clock, never back; with each new hour renew prior and limits."""

@@ -17,6 +17,7 @@ from waypost.store import cohorts
 from waypost.store.codec import KINDS, STATUS_CODE
 from waypost.store.rates import Where, Window, asked
 from waypost.store.rows import span_text
+from waypost.store.sql import chosen
 
 MOST = 40_000
 _OTHER_LABELS = 8
@@ -125,6 +126,7 @@ def of_evaluator(
     evaluator: str,
     *,
     where: Where | None = None,
+    keys: Sequence[str] = (),
     abstained: bool = False,
     most: int = MOST,
 ) -> Items:
@@ -136,7 +138,7 @@ def of_evaluator(
         connection.execute(
             _VERDICTS,
             {
-                **asked(project_id, [evaluator], where),
+                **asked(project_id, [evaluator], where, keys),
                 "since": window.since, "until": window.until, "most": most,
                 "since_day": window.since.date() - dt.timedelta(days=1),
                 "bad": 2 if abstained else 0, "asked": [0, 1, 2] if abstained else [0, 1],
@@ -156,6 +158,7 @@ def of_runs(
     measure: int,
     *,
     where: Where | None = None,
+    keys: Sequence[str] = (),
     over: float | None = None,
     most: int = MOST,
 ) -> Items:
@@ -164,7 +167,7 @@ def of_runs(
         connection.execute(
             _RUNS,
             {
-                **asked(project_id, None, where),
+                **asked(project_id, None, where, keys),
                 "since": window.since, "until": window.until, "most": most,
                 "since_day": window.since.date(), "measure": str(measure), "over": over,
             },
@@ -301,7 +304,7 @@ def _add_labels(
         items.columns[f"{name} label"] = [known.get((r.trace_id, r.span_id)) for r in rows]
 
 
-_VERDICTS = sa.text("""
+_VERDICTS = chosen("""
     select s.trace_id, s.span_id, s.started_at, s.outcome = :bad as failed, s.cohort_id,
       s.evaluator_id, st.kind, st.tool, t.session_id, t.measures -> 'faults' as faults,
       t.measures -> 'versions' as versions
@@ -313,10 +316,7 @@ _VERDICTS = sa.text("""
         and evaluator_id in (
           select id from evaluator
           where project_id = :project_id and name = any(cast(:evaluators as text[])))
-        and (:everyone or cohort_id in (
-          select id from cohort
-          where project_id = :project_id and attrs @> cast(:has as jsonb)
-            and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+        and {chosen}
       order by started_at desc
       limit :most) as s
     left join step st on st.project_id = :project_id and st.trace_id = s.trace_id
@@ -325,7 +325,7 @@ _VERDICTS = sa.text("""
       and t.day >= :since_day and t.measures is not null
     order by s.started_at desc""")
 
-_RUNS = sa.text("""
+_RUNS = chosen("""
     select trace_id, first_at as started_at, cohort_id, session_id,
       measures -> 'faults' as faults, measures -> 'versions' as versions,
       case when cast(:over as float8) is null then counted -> 'm' -> :measure is not null
@@ -333,9 +333,6 @@ _RUNS = sa.text("""
     from trajectory
     where project_id = :project_id and day >= :since_day and counted is not null
       and first_at >= :since and first_at < :until
-      and (:everyone or cohort_id in (
-        select id from cohort
-        where project_id = :project_id and attrs @> cast(:has as jsonb)
-          and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+      and {chosen}
     order by first_at desc
     limit :most""")

@@ -42,7 +42,7 @@ def by_cohort(
     rows = connection.execute(
         statement("labelled", "said_by_cohort"),
         {
-            **asked(project_id, None, where), "keys": list(keys), "since": window.since,
+            **asked(project_id, None, where, keys), "keys": list(keys), "since": window.since,
             "until": window.until, "day": window.since.date(),
         },
     )  # fmt: skip

@@ -9,9 +9,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from waypost import replays
 from waypost.rates import Change, Rate, change
 from waypost.store.rows import span_text
-from waypost.store.sql import statement
+from waypost.store.sql import chosen, statement
 
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
@@ -121,7 +122,7 @@ def by_cohort(
             value=None if n == 0 else float(total) / n,
         )
         for name, label, n, k, abstained, total in _counted(
-            connection, window, asked(project_id, evaluators, where), keys
+            connection, window, asked(project_id, evaluators, where, keys), keys
         )
     ]
     return sorted(cells, key=lambda c: (-c.rate.low, -c.rate.n, c.evaluator))
@@ -173,8 +174,8 @@ def compare(
     `where_before` lets the two sides be different cohorts, such as prompt A and prompt B.
     """
     earlier = where if where_before is None else where_before
-    old = _counted(connection, before, asked(project_id, evaluators, earlier), keys)
-    new = _counted(connection, after, asked(project_id, evaluators, where), keys)
+    old = _counted(connection, before, asked(project_id, evaluators, earlier, keys), keys)
+    new = _counted(connection, after, asked(project_id, evaluators, where, keys), keys)
     known = {(name, *label): (k, n) for name, label, n, k, *_ in old}
     found = [
         Compared(
@@ -242,6 +243,7 @@ def cohort_ids(connection: Connection, project_id: int, where: Where) -> list[in
             select id from cohort
             where project_id = :project_id and attrs @> cast(:has as jsonb)
               and not jsonb_exists_any(attrs, cast(:lacks as text[]))
+              and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))
             order by id"""),
         {"project_id": project_id, **_where(where)},
     )
@@ -269,46 +271,51 @@ def pieces(window: Window) -> dict[str, object]:
     return {"since": since, "first": first, "last": last, "until": until}
 
 
-def _where(where: Where | None) -> dict[str, object]:
+def _where(where: Where | None, keys: Sequence[str] = ()) -> dict[str, object]:
     given = where or {}
     has = {k: v for k, v in given.items() if v is not None}
+    left_out = [] if replays.are_asked_for((*given, *keys)) else [replays.REPLAY]
     return {
-        "everyone": not given,
+        "everyone": not given and not left_out,
+        "left_out": left_out,
         "has": orjson.dumps(has).decode(),
         "lacks": [k for k, v in given.items() if v is None],
     }
 
 
 def asked(
-    project_id: int, evaluators: Sequence[str] | None, where: Where | None
+    project_id: int,
+    evaluators: Sequence[str] | None,
+    where: Where | None,
+    keys: Sequence[str] = (),
 ) -> dict[str, object]:
-    """The parameters that every question about cohorts has in common."""
+    """The parameters that every question about cohorts has in common.
+
+    Replays are left out unless `where` or `keys` name them (see `waypost.replays`).
+    """
     names = None if evaluators is None else list(evaluators)
     return {
         "project_id": project_id,
         "evaluators": names,
         "every_evaluator": names is None,
-        **_where(where),
+        **_where(where, keys),
     }
 
 
-_HOURS = sa.text("""
+_HOURS = chosen("""
     select bucket, sum(n) as n, sum(n_fail) as k, sum(n_abstain) as abstained
     from score_hour
     where project_id = :project_id and bucket >= :since and bucket < :until
       and evaluator_id in (
         select id from evaluator
         where project_id = :project_id and name = any(cast(:evaluators as text[])))
-      and (:everyone or cohort_id in (
-        select id from cohort
-        where project_id = :project_id and attrs @> cast(:has as jsonb)
-          and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+      and {chosen}
     group by bucket
     having sum(n) + sum(n_abstain) > 0
     order by bucket""")
 _DAYS = sa.text(_HOURS.text.replace("score_hour", "score_day"))
 
-_NEWEST = sa.text("""
+_NEWEST = chosen("""
     with failed as (
       select distinct on (s.trace_id)
         s.trace_id, s.span_id, s.started_at, s.evaluator_id, s.cohort_id, s.value, s.label,
@@ -321,10 +328,7 @@ _NEWEST = sa.text("""
           and (:every_evaluator or evaluator_id in (
             select id from evaluator
             where project_id = :project_id and name = any(cast(:evaluators as text[]))))
-          and (:everyone or cohort_id in (
-            select id from cohort
-            where project_id = :project_id and attrs @> cast(:has as jsonb)
-              and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+          and {chosen}
         order by started_at desc
         limit :rows
       ) as s

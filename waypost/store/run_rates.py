@@ -13,7 +13,7 @@ from waypost.store import rates
 from waypost.store.feed import bucket_ends
 from waypost.store.measures import HISTOGRAMS, Measure
 from waypost.store.rates import DAY, HOUR, Where, Window
-from waypost.store.sql import statement
+from waypost.store.sql import chosen, statement
 
 SHARES = (
     Measure.ERRORS, Measure.RETRIES, Measure.BLOCKS, Measure.FALLBACKS, Measure.THUMBS_DOWN,
@@ -71,7 +71,8 @@ def by_cohort(
     rows = connection.execute(
         statement("labelled", "run_rates_by_cohort"),
         {
-            **rates.asked(project_id, None, where), **rates.pieces(window), "keys": list(keys),
+            **rates.asked(project_id, None, where, keys), **rates.pieces(window),
+            "keys": list(keys),
         },
     )  # fmt: skip
     for row in rows:
@@ -141,17 +142,14 @@ def quantile(measure: Measure, buckets: Sequence[tuple[int, int]], share: float)
     return None
 
 
-_HOURS = sa.text("""
+_HOURS = chosen("""
     select bucket, coalesce(sum(n) filter (where measure = :measure), 0) as n,
       coalesce(sum(total) filter (where measure = :measure), 0) as total,
       coalesce(sum(n) filter (where measure = 1), 0) as runs
     from run_hour
     where project_id = :project_id and bucket >= :since and bucket < :until
       and measure in (1, :measure)
-      and (:everyone or cohort_id in (
-        select id from cohort
-        where project_id = :project_id and attrs @> cast(:has as jsonb)
-          and not jsonb_exists_any(attrs, cast(:lacks as text[]))))
+      and {chosen}
     group by bucket
     order by bucket""")
 _DAYS = sa.text(_HOURS.text.replace("run_hour", "run_day"))

@@ -38,6 +38,11 @@ _TABLES = {
     "content_in": _CONTENT,
     "feedback_in": _FEEDBACK,
 }
+_CHOSEN = """(:everyone or cohort_id in (
+  select id from cohort
+  where project_id = :project_id and attrs @> cast(:has as jsonb)
+    and not jsonb_exists_any(attrs, cast(:lacks as text[]))
+    and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))))"""
 # Binary COPY checks lengths, not types: a uuid is its sixteen bytes, times and days are integers.
 _WIRE = {"uuid": "bytea", "timestamptz": "int8", "date": "int4"}
 
@@ -47,6 +52,11 @@ def statement(*names: str) -> sa.TextClause:
     """The statement in `statements/<name>.sql`; of several names, their files end to end."""
     folder = files("waypost.store") / "statements"
     return sa.text("".join((folder / f"{n}.sql").read_text(encoding="utf-8") for n in names))
+
+
+def chosen(text: str) -> sa.TextClause:
+    """A statement in which `{chosen}` is whether a row's cohort is one of those asked for."""
+    return sa.text(text.replace("{chosen}", _CHOSEN))
 
 
 def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:

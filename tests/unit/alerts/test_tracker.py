@@ -175,3 +175,22 @@ def test_a_run_that_moved_leaves_its_old_cohort_as_if_it_never_came() -> None:
     tracker.feed([moved], COHORTS, {}, now=START + 1)
     assert tracker.cell(("m0",))["wait_n"] + tracker.cell(("m0",))["base_n"] == 0
     assert tracker.cell(("m1",))["wait_n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "where", "watched", "fires"),
+    [
+        ((), {}, [()], False), (("region",), {}, [("eu",)], False),
+        (("trial",), {}, [("",), ("v16",)], True), ((), {"environment": "replay"}, [()], True),
+        (("environment",), {}, [("",), ("replay",)], True),
+    ],
+)  # fmt: skip
+def test_replays_wake_nobody_but_who_asks_for_them(
+    by: tuple[str, ...], where: Mapping[str, str], watched: list[tuple[str, ...]], fires: bool
+) -> None:
+    cohorts = {0: {"region": "eu"}, 1: {"region": "us", "environment": "replay", "trial": "v16"}}
+    tracker = Tracker(Rule(name="r", rate="errors", by=by, where=where, level=0.1))
+    runs = [run_at(START + n, n % 2, n % 2 == 1, name=f"t{n}") for n in range(40)]
+    turns = tracker.feed(runs, cohorts, Sessions(), now=START + 100)
+    assert sorted(tracker.places) == watched
+    assert any(turn.fired for turn in turns) == fires

@@ -7,4 +7,5 @@ with labelled as (
   from cohort
   where project_id = :project_id and attrs @> cast(:has as jsonb)
     and not jsonb_exists_any(attrs, cast(:lacks as text[]))
+    and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))
 ),
