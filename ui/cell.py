@@ -47,13 +47,16 @@ def _usual(points: Sequence[Point], since: dt.datetime) -> Rate | None:
 
 
 def since_when(here: Place, one: Compared, *, is_new: bool) -> dt.datetime | None:
-    """When the cell began to fail more: the hour that best divides its past in two.
+    """When the cell began to fail more: the first failure of the hour that best divides its past.
 
-    A new cohort without such an hour has failed since its first verdict.
+    A new cohort without such an hour has failed since its first hour.
     """
-    points = data.series(here, one.evaluator, where_of(here, one), back=1)
-    found = change_hour(points)
-    return points[0].at if found is None and is_new and points else found
+    where = where_of(here, one)
+    points = data.series(here, one.evaluator, where, back=1)
+    hour = change_hour(points)
+    if hour is None and is_new and points:
+        hour = points[0].at
+    return hour and (data.first_failing(here, one.evaluator, where, hour) or hour)
 
 
 def change_hour(points: Sequence[Point]) -> dt.datetime | None:

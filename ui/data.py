@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from ui import asked, sentences
+from ui import asked, sentences, words
 from ui.guard import COOKIE, HOURS, Sessions
 from ui.logins import LOCAL, sessions_of
 from ui.opened import settings, store
@@ -236,6 +236,24 @@ def failing(
     return _failing(place, evaluator, tuple(where.items()))
 
 
+@kept
+def _first_failing(
+    place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], hour: dt.datetime
+) -> dt.datetime | None:
+    window = rates.Window(hour, hour + rates.HOUR)
+    with reading() as connection:
+        return rates.first_failing(
+            connection, place.project.id, window, evaluator, where=dict(where)
+        )
+
+
+def first_failing(
+    place: Place, evaluator: str, where: Mapping[str, str | None], hour: dt.datetime
+) -> dt.datetime | None:
+    """The moment of the first failure of a cell in an hour; None when it has none there."""
+    return _first_failing(place, evaluator, tuple(where.items()), hour)
+
+
 # ---------------------------------------------------------------- runs
 
 
@@ -398,8 +416,12 @@ def _explained(
         began = explain.since_when(connection, place.project.id, items)
         slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
-        first = explain.first_bad_step(connection, place.project.id, bad, longer.since)
-    return sentences.of_cell(began, slices, first)
+        first = functools.partial(
+            explain.first_bad_step, connection, place.project.id, bad, longer.since
+        )
+        return sentences.of_cell(
+            began, slices, first(), own=first(evaluator=evaluator), judge=words.judge(evaluator)
+        )
 
 
 # ---------------------------------------------------------------- judges and people

@@ -35,6 +35,15 @@ class Judged:
         return self.first_error if self.run.status in _BAD else None
 
     @property
+    def blamed(self) -> int | None:
+        """The step that the judge of first bad steps thinks broke the run, if it failed it."""
+        guess = next((one for one in self.on_run if one.score.evaluator == BLAME), None)
+        if guess is None or not guess.score.is_failed:
+            return None
+        numbers = {s.span_id: s.number for s in self.run.steps}
+        return next((n for e in guess.score.evidence if (n := numbers.get(e.step or ""))), None)
+
+    @property
     def first_error(self) -> int | None:
         """The first step that ended in an error, whether the agent got over it or not."""
         return next((s.number for s in self.run.steps if s.status in _BAD), None)

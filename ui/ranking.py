@@ -102,8 +102,9 @@ def out_of_line(found: Sequence[Compared]) -> list[Finding]:
     A cohort that is new, such as a prompt that just went live, is held against the same
     evaluator in the other cohorts.
     """
-    judges = [c for c in found if is_judge(c.evaluator) and c.change.after.n >= _LEAST]
-    elsewhere = _elsewhere(judges)
+    everyone = [c for c in found if is_judge(c.evaluator)]
+    judges = [c for c in everyone if c.change.after.n >= _LEAST]
+    elsewhere = _elsewhere(everyone)
     worse = []
     for one in judges:
         is_new = one.change.before.n < FEW

@@ -9,7 +9,14 @@ from waypost.slices import Slice
 from waypost.store.explain import FirstBad, Since
 
 
-def of_cell(began: Since, slices: Sequence[Slice], first: FirstBad | None) -> list[str]:
+def of_cell(
+    began: Since,
+    slices: Sequence[Slice],
+    first: FirstBad | None,
+    *,
+    own: FirstBad | None,
+    judge: str,
+) -> list[str]:
     """Since when, what came then, where failures gather, which step goes wrong first."""
     said = []
     if began.point is not None:
@@ -22,12 +29,14 @@ def of_cell(began: Since, slices: Sequence[Slice], first: FirstBad | None) -> li
         said += [_cause(began, cause) for cause in began.causes[:2]]
     said += [_slice(one) for one in slices]
     if first is not None:
-        what = first.tool or first.kind
-        said.append(
-            f"The first bad step is mostly step {first.step}, {what} "
-            f"({first.runs} of {first.of} failing runs)."
-        )
+        said.append(f"The first bad step is mostly {_step(first)}.")
+    if own is not None and (first is None or own.step != first.step):
+        said.append(f"The first that failed {judge} is mostly {_step(own)}.")
     return [words.one_line(line, 300) for line in said]
+
+
+def _step(bad: FirstBad) -> str:
+    return f"step {bad.step}, {bad.tool or bad.kind} ({bad.runs} of {bad.of} failing runs)"
 
 
 def _cause(began: Since, cause: Cause) -> str:

@@ -46,6 +46,12 @@ def cell_link(
     return f"{base.rstrip('/')}/?{urlencode(query)}"
 
 
+def incident_link(base: str, incident_id: int, *, project: str | None = None) -> str:
+    """An incident on its page, with what was found about it."""
+    query = {"incident": str(incident_id)} | ({} if project is None else {"project": project})
+    return f"{base.rstrip('/')}/alerts?{urlencode(query)}"
+
+
 def step_link(
     base: str, trace_id: str, step: int | None = None, *, project: str | None = None
 ) -> str:

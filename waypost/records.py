@@ -383,6 +383,19 @@ class Trajectory:
         return self.steps[number - 1] if 0 < number <= len(self.steps) else None
 
     @property
+    def error(self) -> Fault | None:
+        """What a run ended in: said by its outermost span that knows, else by its last step."""
+        if self.status is not Status.ERROR:
+            return None
+        spans = (*self.scopes, *reversed(self.steps))
+        return next((s.error for s in spans if s.error is not None), None)
+
+    @property
+    def crash(self) -> Fault | None:
+        """The error that ended the run between its steps, which none of them shows."""
+        return None if any(s.status is Status.ERROR for s in self.steps) else self.error
+
+    @property
     def tool_steps(self) -> tuple[Step, ...]:
         return tuple(s for s in self.steps if s.kind is Kind.TOOL)
 

@@ -156,7 +156,9 @@ def get_trajectory(by: By, trace_id: Trace) -> shapes.RunShape:
     run = _run(by, trace_id)
     return shapes.RunShape(
         id=run.id, traces=list(run.traces), name=run.name, agent=run.agent, session=run.session,
-        user=run.user, status=str(run.status), ended=run.ended, cohort=dict(run.cohort),
+        user=run.user, status=str(run.status),
+        error=None if run.error is None else asdict(run.error), ended=run.ended,
+        cohort=dict(run.cohort),
         started_at=_at(run.started_at), ended_at=_at(run.ended_at), steps=len(run.steps),
         final_step=run.final_step, cost_usd=run.cost_usd, incomplete=sorted(run.incomplete),
     )  # fmt: skip

@@ -116,6 +116,7 @@ class RunShape(BaseModel):
     session: str | None
     user: str | None
     status: str
+    error: dict[str, str] | None
     ended: bool
     cohort: dict[str, str]
     started_at: dt.datetime

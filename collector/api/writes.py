@@ -88,7 +88,7 @@ def _incident(incident: Incident, keys: Mapping[str, list[str]]) -> dict[str, An
     by = told_by.get("by", []) if told_by else keys.get(incident.rule, [])
     return {
         "id": incident.id, "rule": incident.rule, "mode": incident.mode,
-        "status": incident.status, "opened_at": incident.opened_at, "since": incident.since,
+        "status": incident.status, "opened_at": incident.opened_at, "since": incident.began,
         "resolved_at": incident.resolved_at, "acknowledged_at": incident.acknowledged_at,
         "acknowledged_by": incident.acknowledged_by, "snoozed_until": incident.snoozed_until,
         "cohorts": [

@@ -271,8 +271,9 @@ def _again(rule: Rule, incident: Incident, now: dt.datetime) -> dt.datetime | No
 
 def _kept(rule: Rule, incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
     """What the pages show of the last message, and what the next one goes by."""
+    found = dict(body) if "since" in body else incident.found
     return {
-        **incident.detail, "message": dict(body), "told": len(incident.failing),
+        **incident.detail, "message": dict(body), "found": found, "told": len(incident.failing),
         "labels": body.get("labels", {}), "rule": rule.body(),
     }  # fmt: skip
 

@@ -35,6 +35,7 @@ class Findings:
     changed: tuple[Cause, ...] = ()
     reasons: tuple[Slice, ...] = ()
     first_bad: FirstBad | None = None
+    first_failed: FirstBad | None = None
     traces: tuple[str, ...] = ()
 
 
@@ -62,16 +63,18 @@ def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.dat
     traces = list(dict.fromkeys(
         t for t, bad in zip(reversed(items.traces), reversed(items.failed), strict=True) if bad
     ))  # fmt: skip
+    first = partial(
+        explain.first_bad_step, connection, project, traces, since - _BEFORE,
+        of_errors=rule.rate == "errors",
+    )  # fmt: skip
     return Findings(
         rate=_rate(items, by_session=rule.is_of_people),
         was=_was(connection, rule, incident, wide.before(since), since),
         since=since,
         changed=changed,
         reasons=tuple(explain.why(everything, most=2)),
-        first_bad=explain.first_bad_step(
-            connection, project, traces, since - _BEFORE, evaluator=rule.evaluator,
-            of_errors=rule.rate == "errors",
-        ),
+        first_bad=first(),
+        first_failed=None if rule.evaluator is None else first(evaluator=rule.evaluator),
         traces=tuple(traces[:TRACES]),
     )  # fmt: skip
 
@@ -156,7 +159,7 @@ def _rate(items: Items, *, by_session: bool) -> Rate:
 
 def as_json(told: Findings) -> Mapping[str, object]:
     """The findings as plain values."""
-    rate, bad = told.rate, told.first_bad
+    rate = told.rate
     return {
         "rate": {
             "k": rate.k, "n": rate.n, "share": rate.share, "low": rate.low, "high": rate.high,
@@ -169,8 +172,13 @@ def as_json(told: Findings) -> Mapping[str, object]:
             for c in told.changed
         ],
         "explanation": [str(reason) for reason in told.reasons],
-        "first_bad_step": None if bad is None else {
-            "step": bad.step, "kind": bad.kind, "tool": bad.tool, "runs": bad.runs, "of": bad.of,
-        },
+        "first_bad_step": _step(told.first_bad),
+        "first_failed_step": _step(told.first_failed),
         "traces": list(told.traces),
     }  # fmt: skip
+
+
+def _step(bad: FirstBad | None) -> Mapping[str, object] | None:
+    if bad is None:
+        return None
+    return {"step": bad.step, "kind": bad.kind, "tool": bad.tool, "runs": bad.runs, "of": bad.of}

@@ -12,6 +12,7 @@ from waypost import links
 from waypost.rates import percent
 from waypost.store import projects
 from waypost.store.engine import Connection
+from waypost.store.explain import FirstBad
 from waypost.store.incidents import Incident, Member
 
 _COHORTS = 10
@@ -100,8 +101,13 @@ def _links(
     if public_url is None:
         return {}
     project = str(base["project"])
-    cell = links.cell_link(public_url, rule.evaluator, base["where"], project=project)
-    found: dict[str, object] = {"cell": cell}
+    # The home page has a cell for each evaluator; rates of runs are shown with their incident.
+    page = (
+        links.incident_link(public_url, base["incident"], project=project)
+        if rule.evaluator is None
+        else links.cell_link(public_url, rule.evaluator, base["where"], project=project)
+    )
+    found: dict[str, object] = {"cell": page}
     if told is not None:
         step = None if told.first_bad is None else told.first_bad.step
         found["traces"] = [
@@ -163,13 +169,17 @@ def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.dateti
         more = len(members) - len(names)
         lines.append("Cohorts: " + "; ".join(names) + (f"; and {more} more" if more else ""))
     lines += [f"Why: {reason.brief}." for reason in told.reasons]
-    if told.first_bad is not None:
-        bad = told.first_bad
-        what = f"{bad.kind} {bad.tool}" if bad.tool else bad.kind
-        lines.append(
-            f"First bad step is usually step {bad.step}, {what} ({bad.runs} of {bad.of} runs)."
-        )
+    bad, own = told.first_bad, told.first_failed
+    if bad is not None:
+        lines.append(f"First bad step is usually {_step(bad)}.")
+    if own is not None and (bad is None or own.step != bad.step):
+        lines.append(f"The first that failed {rule.evaluator} is usually {_step(own)}.")
     return lines
+
+
+def _step(bad: FirstBad) -> str:
+    what = f"{bad.kind} {bad.tool}" if bad.tool else bad.kind
+    return f"step {bad.step}, {what} ({bad.runs} of {bad.of} runs)"
 
 
 def _rate(rule: Rule, told: Findings) -> str:

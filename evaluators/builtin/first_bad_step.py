@@ -13,7 +13,7 @@ BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
 NAMED = 3
 
 
-@evaluator(version=3, fitted=("first_bad_step", "rogue_action"))
+@evaluator(version=4, fitted=("first_bad_step", "rogue_action"))
 def first_bad_step(
     run: Trajectory,
     around: Surroundings = ALONE,
@@ -27,6 +27,9 @@ def first_bad_step(
         return None
     if not (assume_broken or _went_wrong(run, around)):
         return Score.passed("nothing says that this run went wrong")
+    crash = None if assume_broken else run.crash
+    if crash is not None and not any(v.outcome is Outcome.FAILED for v in around.verdicts):
+        return Score.abstained(f"the run ended in {crash.type} between its steps; none shows it")
     weights = load_model(model).weights
     here = around if around.run is run else Surroundings(run, around.baselines, around.verdicts)
     suspects = find_suspects(here, rogue_model)

@@ -333,6 +333,18 @@ def test_the_preview_over_what_is_stored_says_what_the_server_did(site: Site) ->
     assert did == [(("v14", "eu"), True), (("v14", "eu"), False)]
 
 
+def test_what_was_found_of_an_incident_stays_with_it_when_it_is_over(site: Site) -> None:
+    site.traffic(BAD, minutes=60)
+    (known,) = site.incidents()
+    site.traffic(USUAL, minutes=180)
+    with site.engine.connect() as connection:
+        (incident,) = incidents.page(connection, 1)
+    assert incident.status == "resolved"
+    assert "interval" in incident.found["body"]
+    assert incident.began == dt.datetime.fromisoformat(incident.found["since"]) == known.began
+    assert incident.detail["message"]["title"].startswith("Resolved")
+
+
 @pytest.mark.parametrize("change", ["removed", "off", "watches another key"])
 def test_what_is_not_watched_any_more_is_over_and_told_so_once(site: Site, change: str) -> None:
     site.traffic(BAD, minutes=60)

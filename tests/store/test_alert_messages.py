@@ -80,7 +80,8 @@ def test_every_kind_of_rule_tells_its_figures(busy: Engine) -> None:
         assert "prompt help v15" in text[2]
         assert any(line.startswith("Why: region = eu") for line in text)
         assert sum(line.startswith("Run: https://") for line in text) == 5
-        assert text[-1].startswith("Dashboard: https://waypost.example/?project=default")
+        page = "?project=default" if rule.evaluator else "alerts?incident="
+        assert text[-1].startswith(f"Dashboard: https://waypost.example/{page}")
 
 
 @pytest.mark.parametrize(("rule", "about", "title"), [

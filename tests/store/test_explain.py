@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection, Engine
 from tests.factories import NOW_NS, SECOND, make_run, trace_id
 from tests.planted import Planted, count_all, plant, verdict_of
 from tests.store.test_ingest import put
-from waypost.records import Kind, Score
-from waypost.store import cohorts, explain, runs, scores, traces
+from waypost.records import Fault, Kind, Score, Status
+from waypost.store import cohorts, explain, run_rates, runs, scores, traces
 from waypost.store.measures import Measure
 from waypost.store.partitions import ensure_days
 from waypost.store.rates import Window
@@ -116,3 +116,20 @@ def test_only_the_newest_items_are_read(change: tuple[Engine, dt.datetime]) -> N
     assert len(items.failed) == 50
     assert items.times == sorted(items.times)
     assert items.times[-1] == latest
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_run_that_ended_in_an_error_has_one_whichever_span_says_so(
+    engine: Engine, broken: int
+) -> None:
+    root, *steps = make_run(2)
+    fault = Fault("RuntimeError", "database is down")
+    steps = [s.replace(status=Status.ERROR, error=fault) for s in steps[:broken]] + steps[broken:]
+    put(engine, [root.replace(status=Status.ERROR, error=fault), *steps])
+    with engine.begin() as connection:
+        judged(connection, "run", bad=False)
+        count_all(connection)
+        errors = connection.scalar(sa.text("select errors from trajectory"))
+        (cell,) = run_rates.by_cohort(connection, 1, WINDOW)
+    assert errors == max(1, broken)
+    assert cell.shares[Measure.ERRORS].k == 1

@@ -91,6 +91,16 @@ def test_a_line_adds_up_to_its_window(connection: Connection, step: dt.timedelta
     assert sum(p.rate.k for p in points) == whole.rate.k
 
 
+def test_the_first_failure_of_a_cell_is_its_moment(connection: Connection) -> None:
+    found = judged(connection)
+    window = Window(NOW - 100 * HOUR, NOW + HOUR)
+    first = rates.first_failing(connection, 1, window, "grounded", where={"region": "eu"})
+    oldest = max(ago for ago, place, kind in found if (place, kind) == (0, 1))
+    assert first == NOW - oldest * HOUR
+    empty = Window(NOW - 200 * HOUR, NOW - 150 * HOUR)
+    assert rates.first_failing(connection, 1, empty, "grounded") is None
+
+
 def test_prompts_are_compared_side_by_side(connection: Connection) -> None:
     judged(connection)
     (found,) = rates.compare(

@@ -45,7 +45,7 @@ def _sentence(incidents: Sequence[Incident], rules: Sequence[StoredRule]) -> Non
         more = f" (and {len(open_now) - 1} more)" if len(open_now) > 1 else ""
         text.answer(
             f"▲ {first.rule}{more}: {_cohorts(first, rules)}", tone="bad",
-            detail=f"since {words.clock(first.since)} ({words.ago(first.since)})",
+            detail=f"since {words.clock(first.began)} ({words.ago(first.began)})",
         )  # fmt: skip
     elif rules:
         text.answer(f"All quiet: {words.plural(on, 'rule')} watching, no open incident.",
@@ -58,14 +58,15 @@ def _sentence(incidents: Sequence[Incident], rules: Sequence[StoredRule]) -> Non
 
 
 def _cohorts(incident: Incident, rules: Sequence[StoredRule]) -> str:
-    members = [_named(m, incident, rules) for m in incident.members if m.left_at is None]
-    shown = "; ".join(members[:3]) or "no cohort any more"
+    members = [_named(m, incident, rules) for m in incident.failing or incident.members]
+    shown = "; ".join(members[:3])
     return shown + (f" and {len(members) - 3} more" if len(members) > 3 else "")
 
 
 def _named(member: Member, incident: Incident, rules: Sequence[StoredRule]) -> str:
     rate = Rate.of(member.k, member.n)
-    share = "" if rate.share is None else f", {percent(rate.share)} of {rate.n:,.0f}"
+    is_silent = incident.mode == "no_data"
+    share = "" if is_silent or rate.share is None else f", {percent(rate.share)} of {rate.n:,.0f}"
     return f"{words.cohort(_values(member.label, incident, rules))}{share}"
 
 
@@ -92,12 +93,10 @@ def _incidents(here: Place, incidents: Sequence[Incident], rules: Sequence[Store
         {
             "state": "▲ open" if i.status == "open" else "✓ over",
             "rule": words.one_line(i.rule, 80),
-            "cohorts": _cohorts(i, rules)
-            if i.status == "open"
-            else words.plural(len(i.members), "cohort"),
+            "cohorts": _cohorts(i, rules),
+            "since": words.local(i.began).replace(tzinfo=None),
             "opened": words.local(i.opened_at).replace(tzinfo=None),
-            "since": words.local(i.since).replace(tzinfo=None),
-            "lasted": words.took(((i.resolved_at or _now()) - i.opened_at).total_seconds()),
+            "lasted": words.took(((i.resolved_at or _now()) - i.began).total_seconds()),
             "messages": i.notified,
             "seen by": words.one_line(i.acknowledged_by or "", 40),
         }
@@ -126,6 +125,8 @@ def _chosen(incidents: Sequence[Incident], rows: Sequence[int]) -> Incident | No
 def _incident(here: Place, incident: Incident, rules: Sequence[StoredRule]) -> None:
     with st.container(border=True):
         text.heading(f"{incident.rule} ({incident.mode.replace('_', ' ')})", key="incident")
+        text.lines(str(incident.found.get("body", "")).splitlines())
+        _runs(here, incident)
         text.lines(_timeline(incident, data.incident_events(here, incident.id)))
         for n, member in enumerate(incident.members[:10]):
             _member(here, incident, member, rules, n)
@@ -133,9 +134,20 @@ def _incident(here: Place, incident: Incident, rules: Sequence[StoredRule]) -> N
             _answer_incident(here, incident)
 
 
+def _runs(here: Place, incident: Incident) -> None:
+    """The newest failing runs that were told."""
+    runs = incident.found.get("traces", ())
+    if not runs:
+        return
+    with st.container(horizontal=True):
+        for n, trace in enumerate(runs):
+            if st.button(f"Run {str(trace)[:8]}…", key=f"run_{n}"):
+                go.to_step(str(trace), None, back={"win": here.win})
+
+
 def _timeline(incident: Incident, events: Sequence[Event]) -> list[str]:
     began = "no more data came" if incident.mode == "no_data" else "the rate went up"
-    said = [f"{words.clock(incident.since)} {began}"]
+    said = [f"{words.clock(incident.began)} {began}"]
     for event in events:
         who = f" by {event.by}" if event.by else ""
         cohort = event.detail.get("label")
@@ -154,12 +166,14 @@ def _member(
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             text.say(f"{_named(member, incident, rules)} (usual {usual}), {state}")
-        if st.button("Open the cell", key=f"member_{n}"):
-            evaluator = body.get("evaluator")
-            go.to_query(
-                "cohorts",
-                cell_query(str(evaluator) if evaluator else None, values, window=here.win),
-            )
+        evaluator = body.get("evaluator")
+        if evaluator is None:
+            if st.button("Open its runs", key=f"member_{n}"):
+                status = "error" if body.get("rate") == "errors" else None
+                query = cell_query(None, values, window=here.win)
+                go.to_query("traces", {**query, "status": status})
+        elif st.button("Open the cell", key=f"member_{n}"):
+            go.to_query("cohorts", cell_query(str(evaluator), values, window=here.win))
 
 
 def _answer_incident(here: Place, incident: Incident) -> None:

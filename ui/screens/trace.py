@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import actions, blocks, data, frame, go, listing, opened, place, tokens, words
 from ui.blocks import Answer, Block
-from ui.outline import Judged
+from ui.outline import BLAME, Judged
 from ui.place import Place
 from ui.routes import PURPOSE, SECONDS
 from ui.runs import Opened
@@ -16,7 +16,7 @@ from ui.screen import screen
 from ui.widgets import text
 from ui.widgets.replay import replay
 from waypost.errors import WaypostError
-from waypost.records import Feedback, Json, Status
+from waypost.records import Fault, Feedback, Json, Status
 from waypost.roles import Role
 from waypost.store.reviews import Review
 
@@ -132,18 +132,34 @@ def _verdict(found: Opened) -> str:
     judged, first = found.judged, found.first_bad
     if not judged.run.ended:
         return f"Running: {words.plural(found.steps, 'step')} so far."
+    crash = judged.run.crash if found.part is None else None
+    ended = "" if crash is None else f"The run ended in {_fault(crash)}."
+    if first is None and ended:
+        return f"{ended} No step shows it."
     if first is None:
         scored = any(judged.by_step.values()) or judged.on_run
         nothing = "Nothing failed in this run" if scored else "No evaluator has judged it yet"
         error = judged.first_error
         return f"{nothing}; step {error:,} ended in an error." if error else f"{nothing}."
     step = found.step(first)
-    said = () if step is None else judged.scores(step)
-    names = sorted({s.score.evaluator for s in said if s.score.is_failed})
+    scores = () if step is None else judged.scores(step)
+    names = sorted({s.score.evaluator for s in scores if s.score.is_failed})
     failing = len(judged.failing) if found.part is None else 1
     why = ", ".join(words.judge(n) for n in names) or ("an error" if step else "")
     more = f" {failing} steps failed in all." if failing > 1 else ""
-    return f"Step {first:,} went wrong first{': ' if why else ''}{why}.{more}"
+    blamed = judged.blamed if found.part is None else None
+    guess = f"{words.judge(BLAME)} weighs step {blamed:,} heaviest." if blamed else ""
+    said = [
+        f"Step {first:,} went wrong first{': ' if why else ''}{why}.{more}",
+        guess if blamed != first else "",
+        ended,
+    ]
+    return " ".join(t for t in said if t)
+
+
+def _fault(fault: Fault) -> str:
+    message = words.one_line(fault.message, 160).removesuffix(".")
+    return f"{words.one_line(fault.type, 60)}{': ' if message else ''}{message}"
 
 
 def _notes(found: Opened) -> list[str]:

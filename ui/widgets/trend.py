@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from ui import words
 from ui.widgets.inline import component
 from waypost.rates import Rate, percent
 from waypost.records import Json
-from waypost.store.rates import Point
+from waypost.store.rates import DAY, HOUR, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,13 @@ def trend(
     if not shown:
         st.text("No verdicts of this cell in this window.")
         return
+    size = DAY if all(p.at.hour == 0 for p in shown) and len(shown) > 1 else HOUR
     known = usual if usual is not None and usual.share is not None else None
     near: list[Json] = [[_ms(m.at), words.one_line(m.said, 60)] for m in marks if m.at >= since]
     component("trend")(
         key="trend",
         data={
-            "points": [_point(p) for p in shown],
+            "points": [_point(p, min(size, until - p.at)) for p in shown],
             "usual": None if known is None else [known.low, known.high],
             "marks": near,
             "since": _ms(min(since, shown[0].at)),
@@ -55,13 +56,14 @@ def trend(
         )
 
 
-def _point(point: Point) -> Json:
-    rate = point.rate
+def _point(point: Point, size: timedelta) -> Json:
+    """In the middle of its hour: at its start it would lie before what happened in that hour."""
+    rate, ends = point.rate, point.at + size
     said = (
-        f"{words.clock(point.at)}: {words.rate(rate)}, interval {words.interval(rate)} "
-        f"({point.at:%Y-%m-%d %H:%M} UTC)"
+        f"{words.clock(point.at)}–{words.clock(ends)}: {words.rate(rate)}, interval "
+        f"{words.interval(rate)} ({point.at:%Y-%m-%d %H:%M}–{ends:%H:%M} UTC)"
     )
-    return [_ms(point.at), rate.share, rate.low, rate.high, said]
+    return [_ms(point.at + size / 2), rate.share, rate.low, rate.high, said]
 
 
 def _ms(at: datetime) -> float:

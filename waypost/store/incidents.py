@@ -52,6 +52,18 @@ class Incident:
     members: tuple[Member, ...] = ()
 
     @property
+    def found(self) -> Mapping[str, Any]:
+        """What was found about it when it was last told as open: rate, since when, why, runs."""
+        found: Mapping[str, Any] = self.detail.get("found", {})
+        return found
+
+    @property
+    def began(self) -> dt.datetime:
+        """Since when it fails: as found out for its message, else as its detector saw it."""
+        text = self.found.get("since")
+        return self.since if text is None else dt.datetime.fromisoformat(text)
+
+    @property
     def failing(self) -> tuple[Member, ...]:
         """The cohorts still out of line."""
         return tuple(m for m in self.members if m.left_at is None)

@@ -193,6 +193,25 @@ def _surely_worse(one: Compared) -> tuple[float, float, float, str]:
     return -one.change.low, -after.low, -after.n, one.evaluator
 
 
+def first_failing(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    evaluator: str,
+    *,
+    where: Where | None = None,
+) -> dt.datetime | None:
+    """When a cell failed for the first time in a window."""
+    found: dt.datetime | None = connection.scalar(
+        _FIRST,
+        {
+            **asked(project_id, [evaluator], where),
+            "since": window.since, "until": window.until,
+        },
+    )  # fmt: skip
+    return found
+
+
 def newest_failing(
     connection: Connection,
     project_id: int,
@@ -314,6 +333,15 @@ _HOURS = chosen("""
     having sum(n) + sum(n_abstain) > 0
     order by bucket""")
 _DAYS = sa.text(_HOURS.text.replace("score_hour", "score_day"))
+
+_FIRST = chosen("""
+    select min(started_at) from score
+    where project_id = :project_id and outcome = 0 and counts
+      and started_at >= :since and started_at < :until
+      and evaluator_id in (
+        select id from evaluator
+        where project_id = :project_id and name = any(cast(:evaluators as text[])))
+      and {chosen}""")
 
 _NEWEST = chosen("""
     with failed as (

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from waypost.records import Trajectory
+from waypost.records import Status, Trajectory
 from waypost.store import measures
 from waypost.store.codec import STATUS_CODE, STATUSES
 from waypost.store.rows import day_of
@@ -127,7 +127,7 @@ def settle(
             "prompt_version": _text(prompts[0] if prompts else None),
             "cohort_id": cohort_id,
             "steps": len(run.steps),
-            "errors": sum(s.status == "error" for s in run.steps),
+            "errors": _errors(run),
             "fails": verdicts.fails,
             "first_bad_step": verdicts.first_bad_step,
             "worst_score": verdicts.worst_score,
@@ -141,6 +141,11 @@ def settle(
             "measures": orjson.dumps(measures.of_run(run)).decode(),
         },
     )
+
+
+def _errors(run: Trajectory) -> int:
+    """The steps that ended in an error; a run that crashed between its steps has one as well."""
+    return sum(s.status is Status.ERROR for s in run.steps) or int(run.status is Status.ERROR)
 
 
 def _text(value: str | None) -> str | None:

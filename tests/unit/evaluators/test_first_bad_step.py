@@ -1,12 +1,15 @@
 """Where only a verdict says that a run broke, the step that failed it is blamed and it is named."""
 
+from dataclasses import replace
+
 from evaluators.config import Config
 from evaluators.judged import judge_run
 from evaluators.plan import Plan
 from evaluators.surroundings import Surroundings
+from tests.factories import make_step
 from tests.unit.evaluators.steps import model, run_of, say, tool
 from tests.unit.evaluators.test_builtin import JUDGES, id_of
-from waypost.records import Outcome, Score, Status, Step
+from waypost.records import Fault, Kind, Outcome, Score, Status, Step
 
 STEPS = (
     model("I will look it up.", asked="What does it cost?"),
@@ -65,3 +68,16 @@ def test_a_verdict_that_only_ranks_breaks_no_run() -> None:
     judged = judge_run(plan, "p", run, baselines={}, whole=True, attempt=lambda _, judge: judge())
     assert [score.is_failed for score, _ in judged.ranked] == [True]
     assert [score.is_failed for score, _ in judged.scores] == [False]
+
+
+def test_no_step_is_blamed_for_what_happened_between_the_steps() -> None:
+    root = make_step("graph", kind=Kind.AGENT, status=Status.ERROR, error=Fault("RuntimeError"))
+    crashed = replace(run_of(*STEPS), status=Status.ERROR, scopes=(root,))
+    judge = JUDGES["first_bad_step"]
+    (found,) = judge.judge(crashed, Surroundings(crashed))
+    assert (found.outcome, "RuntimeError" in found.explanation) == (Outcome.ABSTAINED, True)
+    leak = Surroundings(crashed).judged((Score(Outcome.FAILED, step=id_of(3), evaluator="leak"),))
+    (blamed,) = judge.judge(crashed, leak)
+    assert blamed.outcome is Outcome.FAILED
+    (asked,) = judge.judge(crashed, Surroundings(crashed), parameters={"assume_broken": True})
+    assert asked.outcome is Outcome.FAILED

@@ -8,7 +8,7 @@ from tests.factories import make_run
 from ui.outline import Judged, judged, outline
 from ui.payload import Payloads
 from waypost.assembly import assemble
-from waypost.records import Evidence, Kind, Score, Status, Step, Trajectory
+from waypost.records import Evidence, Fault, Kind, Score, Status, Step, Trajectory
 from waypost.store.scores import StoredScore
 
 NOW = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
@@ -70,3 +70,24 @@ def test_evidence_names_the_step_it_lies_in_where_that_is_another() -> None:
     found = judged(whole, [failed("loop", whole.steps[2], whole.steps[4])])
     shown: Any = Payloads(found).one(whole.steps[2])
     assert [e["at"] for e in shown["judges"][0]["evidence"]] == [None, 5]
+
+
+def test_a_run_that_crashed_between_its_steps_knows_in_what() -> None:
+    steps = make_run(1)
+    root = replace(steps[0], status=Status.ERROR, error=Fault("RuntimeError", "database is down"))
+    crashed = assemble([root, *steps[1:]])
+    assert crashed.crash == crashed.error == root.error
+    failing = replace(steps[1], status=Status.ERROR, error=Fault("Timeout"))
+    known = assemble([root, failing, *steps[2:]])
+    assert (known.crash, known.error) == (None, root.error)
+    assert (assemble(steps).crash, assemble(steps).error) == (None, None)
+    told = assemble([replace(root, error=None), failing, *steps[2:]])
+    assert told.error == failing.error
+
+
+def test_a_guess_that_blames_another_step_is_known_beside_the_first_failure() -> None:
+    whole = run()
+    guess = failed("first_bad_step", whole.steps[4], whole.steps[1])
+    found = judged(whole, [guess, failed("leak", step=whole.steps[1])])
+    assert (found.first_bad, found.blamed) == (2, 5)
+    assert judged(whole, [failed("leak", step=whole.steps[1])]).blamed is None

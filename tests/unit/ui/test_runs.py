@@ -194,6 +194,13 @@ def test_a_new_cohort_is_held_against_the_others() -> None:
     assert "(elsewhere 4.0 %)" in finding.sentence()
 
 
+def test_elsewhere_is_every_other_cohort_however_small() -> None:
+    small = [compared(1, 10, (0, 0), f"r{n}") for n in range(20)]
+    found = [compared(40, 50, (0, 0), "eu"), compared(0, 100, (0, 0), "us"), *small]
+    (finding,) = ranking.out_of_line(found)
+    assert "(elsewhere 6.7 %)" in finding.sentence()
+
+
 @pytest.mark.parametrize("few", [3, 19])
 def test_a_handful_of_verdicts_raises_no_flag(few: int) -> None:
     assert (
