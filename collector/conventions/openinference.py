@@ -64,7 +64,8 @@ def _has_genai_guard(draft: Draft) -> bool:
 def _agent_name(draft: Draft) -> str | None:
     if draft.kind is not Kind.AGENT:
         return None
-    return draft.text("agent.name", "gen_ai.agent.name", "graph.node.id") or draft.span.name
+    named = draft.text("agent.name", "gen_ai.agent.name", "graph.node.id")
+    return named or draft.span.name.removesuffix(".run")
 
 
 def messages_in(value: Json) -> tuple[Message, ...] | None:

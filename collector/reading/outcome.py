@@ -16,7 +16,9 @@ _ERROR_CODE: Final = 2
 _STATUSES: Final = {s.value: s for s in Status}
 _LEVEL: Final = "langfuse.observation.level"
 _SAID: Final = "langfuse.observation.status_message"
-_WORDS: Final = ("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status")
+_WORDS: Final = (
+    "gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status", "tool.status",
+)  # fmt: skip
 _SPEAKING: Final = frozenset({STATUS, "error.type", "langgraph.interrupt", _LEVEL, _SAID, *_WORDS})
 
 

@@ -38,7 +38,9 @@ def complete_input(draft: Draft, name: str) -> None:
     known: tuple[Message, ...] = draft.fields.get("input", ())
     if not known or not isinstance(value, str):
         return
-    lacks = '"tool_result"' in value and not any(m.tool_responses for m in known)
+    answers = [part for m in known for part in m.tool_responses]
+    lacks = '"tool_result"' in value and not answers
+    lacks = lacks or any(part.get("response") is None for part in answers)
     if not lacks and not _FAILED.search(value):
         return
     whole = messages_of(value)
