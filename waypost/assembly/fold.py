@@ -6,7 +6,7 @@ from typing import Final
 
 from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, Tree, is_step
-from waypost.records import Json, Kind, Message, Status, Step, Tokens
+from waypost.records import Fault, Json, Kind, Message, Status, Step, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
 _NEAR: Final = 64
@@ -74,13 +74,23 @@ def _scope(node: Node) -> Json:
 def fold(inner: Node, outer: Node) -> None:
     """The outer span stays; the inner one fills what it lacks."""
     inner.folded = outer
+    if inner.kind is Kind.LLM and not outer.get("input") and inner.get("input"):
+        outer.changes["output"] = inner.get("output") or outer.get("output")
     for field in _FILLED:
         outer.fill(field, inner.get(field))
     if outer.get("status") is Status.ERROR:
         outer.fill("error", inner.get("error"))  # else it was tried again, and went well
+    elif inner.kind is Kind.TOOL and _tells_fault(outer.get("result"), inner.get("error")):
+        outer.changes.update(status=Status.ERROR, error=inner.get("error"))
     if isinstance(inner.get("arguments"), dict) and not isinstance(outer.get("arguments"), dict):
         outer.changes["arguments"] = inner.get("arguments")  # a bare value names nothing
     outer.changes["tokens"] = _merged(outer.get("tokens"), inner.get("tokens"))
+
+
+def _tells_fault(result: Json, error: Fault | None) -> bool:
+    """Whether a tool gave back what went wrong in it, and not what a second try brought."""
+    told = error.message if error is not None else ""
+    return bool(told) and isinstance(result, str) and told in result
 
 
 def _merged(first: Tokens, second: Tokens) -> Tokens:
