@@ -46,8 +46,15 @@ def complete_input(draft: Draft, name: str) -> None:
     whole = messages_of(value)
     if lacks and len(whole) == len(known):  # the flattened copy made mere texts of them
         draft.fields["input"] = whole
+    elif lacks and _spoken(whole) == _spoken(known):  # and a message of each of them
+        rules = tuple(m for m in known if m.role == "system")
+        draft.fields["input"] = rules + tuple(m for m in whole if m.role != "system")
     else:
         _mark_failures(draft, known, whole)
+
+
+def _spoken(messages: tuple[Message, ...]) -> int:
+    return sum(message.role == "assistant" for message in messages)
 
 
 def _mark_failures(draft: Draft, known: tuple[Message, ...], whole: tuple[Message, ...]) -> None:
