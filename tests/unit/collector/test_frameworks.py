@@ -99,6 +99,26 @@ def test_answers_the_flattened_copy_left_empty_are_those_of_the_whole_request() 
     assert step.input[1].tool_responses == ({**ANSWER, "status": "error"},)
 
 
+def test_answers_made_a_text_and_a_message_each_are_those_of_the_whole_request() -> None:
+    at = "llm.input_messages."
+    use: Json = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}
+    result: dict[str, Json] = {"type": "tool_result", "tool_use_id": "c1", "content": "no"}
+    messages: Json = [
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result, {**result, "tool_use_id": "c2"}]},
+    ]
+    step = openinference(
+        "LLM",
+        {at + "0.message.role": "system", at + "0.message.content": "be kind",
+         at + "1.message.role": "assistant", at + "1.message.content": "",
+         at + "2.message.role": "user", at + "2.message.content": "no",
+         at + "3.message.role": "user", at + "3.message.content": "no",
+         "input.value": text_of({"messages": messages})},
+    )  # fmt: skip
+    assert [m.role for m in step.input] == ["system", "assistant", "user"]
+    assert [p["id"] for p in step.input[2].tool_responses] == ["c1", "c2"]
+
+
 @pytest.mark.parametrize(
     ("text", "value", "failed"),
     [
@@ -236,3 +256,34 @@ def test_a_tool_that_gave_back_its_fault_has_failed(result: str, status: Status)
     )  # fmt: skip
     found = steps_of(span(2, 1, "f", "a", attributes=outer), failed)
     assert [(s.tool, s.status) for s in found] == [("f", status)]
+
+
+def tool(name: str, *, mcp: bool = False) -> dict[str, Json]:
+    if not mcp:
+        return {"openinference.span.kind": "TOOL", "tool.name": name, "input.value": '{"a": 1}'}
+    found = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
+    return {**found, "mcp.method.name": "tools/call"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "steps"),
+    [
+        ("mcp__shop__f", 2, 1), ("f", 2, 1), ("mcp__shop__f", 1, 1), ("f", 1, 1),
+        ("off", 1, 2), ("off", 2, 2), ("g", 1, 2),
+    ],
+)  # fmt: skip
+def test_what_carries_a_call_to_an_mcp_server_is_that_call(
+    name: str, parent: int, steps: int
+) -> None:
+    called = span(2, 1, name, "agent", attributes=tool(name))
+    asked = span(3, parent, "tools/call f", "mcp", attributes=tool("f", mcp=True))
+    served = span(4, 3, "tools/call f", "mcp", attributes=tool("f", mcp=True))
+    found = steps_of(called, asked, served)
+    assert len(found) == steps
+    assert found[0].arguments == {"a": 1}
+
+
+def test_each_call_to_an_mcp_server_is_carried_once() -> None:
+    called = span(2, 1, "f", "agent", attributes=tool("f"))
+    asked = [span(n, 1, "tools/call f", "mcp", attributes=tool("f", mcp=True)) for n in (3, 4)]
+    assert len(steps_of(called, *asked)) == 2
