@@ -25,6 +25,7 @@ from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 _KIND = "openinference.span.kind"
 _IN, _OUT = "input.value", "output.value"
 _MIME, _JSON = "output.mime_type", "application/json"
+_ANSWER: Final = frozenset({"id", "name", "response", "parts", "will_continue", "scheduling"})
 _PROVIDERS = ("gen_ai.provider.name", "gen_ai.system")
 _PARAMETERS = "llm.invocation_parameters"
 _FIRST_TOKEN = "First Token Stream Event"  # noqa: S105 - the name of an event
@@ -176,7 +177,16 @@ def _read_tool(draft: Draft) -> None:
     draft.put("tool", name or draft.span.name.removesuffix(".__call__"))
     draft.put("call_id", draft.text("tool_call.id", "tool.id", "tool.call_id"))
     read_arguments(draft, _IN)
-    draft.payload("result", _OUT, lambda value: set_result(draft, _declared(draft, value)))
+    draft.payload("result", _OUT, lambda value: set_result(draft, _answer_in(draft, value)))
+
+
+def _answer_in(draft: Draft, value: Json) -> Json:
+    """What a tool gave back; Gemini's answer, as ADK keeps it, names the tool and the call."""
+    found = draft.object(_OUT)
+    if {"name", "response"} <= found.keys() <= _ANSWER and found["name"] == draft.fields["tool"]:
+        draft.put("call_id", as_text(found.get("id")))
+        return found["response"]
+    return _declared(draft, value)
 
 
 def _declared(draft: Draft, value: Json) -> Json:
@@ -220,7 +230,8 @@ def _move_input(draft: Draft, value: Json) -> bool:
 
 def _move_output(draft: Draft, value: Json) -> bool:
     if draft.kind in (Kind.TOOL, Kind.PLAN):
-        return _declared(draft, value) is value and moving.result(draft, value)
+        plain = _declared(draft, value) is value and '"response"' not in str(value)
+        return plain and moving.result(draft, value)
     _read_answer(draft)
     genai.read_answer(draft)  # as it fills what this attribute does not say
     draft.fields.setdefault("finish_reason", None)

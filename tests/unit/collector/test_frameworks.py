@@ -8,7 +8,7 @@ from collector.reading.messages import messages_of
 from collector.reading.parts import parts_of
 from collector.reading.results import unwrap
 from tests.unit.collector.spans import assembled, openinference, span, step_of, text_of
-from waypost.records import Json, Kind, Message, RawSpan, Status, Step
+from waypost.records import Json, Kind, Message, RawSpan, Status, Step, Tokens
 
 CALL: dict[str, Json] = {"type": "tool_call", "name": "f", "id": "c1", "arguments": {"a": 1}}
 ANSWER: dict[str, Json] = {"type": "tool_call_response", "id": "c1", "response": "no"}
@@ -287,3 +287,34 @@ def test_each_call_to_an_mcp_server_is_carried_once() -> None:
     called = span(2, 1, "f", "agent", attributes=tool("f"))
     asked = [span(n, 1, "tools/call f", "mcp", attributes=tool("f", mcp=True)) for n in (3, 4)]
     assert len(steps_of(called, *asked)) == 2
+
+
+@pytest.mark.parametrize(("name", "call_id"), [("f", "adk-1"), ("g", None)])
+def test_gemini_s_answer_to_a_call_is_its_result(name: str, call_id: str | None) -> None:
+    answer: Json = {"id": "adk-1", "name": name, "response": {"result": "no"}}
+    step = openinference("TOOL", {"tool.name": "f", "output.value": text_of(answer)})
+    assert step.result == ({"result": "no"} if name == "f" else answer)
+    assert step.call_id == call_id
+
+
+def test_the_first_versions_of_adk_name_the_agent_in_its_span_only() -> None:
+    run = span(2, 1, "agent_run [support]", "gcp.vertex.agent")
+    noise = span(3, 2, "agent_run [other]", "another")
+    found = assembled(span(1, None, "invocation"), run, noise)
+    assert [(s.kind, s.agent) for s in found.scopes] == [(Kind.AGENT, "support")]
+
+
+def test_the_first_versions_of_adk_tell_rules_tools_and_thoughts_in_request_and_answer() -> None:
+    config: Json = {
+        "system_instruction": "be kind", "tools": [{"function_declarations": [{"name": "f"}]}],
+    }  # fmt: skip
+    usage: Json = {"candidates_token_count": 12, "thoughts_token_count": 8}
+    step = step_of(
+        "call_llm",
+        {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 12,
+         "gcp.vertex.agent.llm_request": text_of({"contents": [], "config": config}),
+         "gcp.vertex.agent.llm_response": text_of({"usage_metadata": usage})},
+    )  # fmt: skip
+    assert step.system == ({"type": "text", "content": "be kind"},)
+    assert step.tools == ({"name": "f"},)
+    assert step.tokens == Tokens(100, 20, reasoning=8)
