@@ -25,6 +25,8 @@ from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 _KIND = "openinference.span.kind"
 _IN, _OUT = "input.value", "output.value"
 _MIME, _JSON = "output.mime_type", "application/json"
+_ERROR = "error"
+_FAILED: Final = 2
 _ANSWER: Final = frozenset({"id", "name", "response", "parts", "will_continue", "scheduling"})
 _PROVIDERS = ("gen_ai.provider.name", "gen_ai.system")
 _PARAMETERS = "llm.invocation_parameters"
@@ -37,6 +39,8 @@ def _matches(span: RawSpan) -> bool:
 
 def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text(_KIND))
+    if draft.span.name == _ERROR and not draft.text("tool.name"):
+        draft.kind = Kind.OTHER  # what BeeAI calls the end of the call around it
 
 
 def _read(draft: Draft) -> None:
@@ -104,7 +108,8 @@ def _read_model(draft: Draft) -> None:
     if not draft.has("input"):
         read_messages(draft, "input", "llm.prompts.", "prompt.")
     draft.payload("input", _IN, lambda value: messages_of(value) or None)
-    draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
+    if draft.span.status_code != _FAILED:  # else it is the error
+        draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
     cost(draft, "llm.cost.total")
     if not draft.has("cost_usd"):
         _add_costs(draft)
