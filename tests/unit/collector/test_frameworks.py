@@ -318,3 +318,40 @@ def test_the_first_versions_of_adk_tell_rules_tools_and_thoughts_in_request_and_
     assert step.system == ({"type": "text", "content": "be kind"},)
     assert step.tools == ({"name": "f"},)
     assert step.tokens == Tokens(100, 20, reasoning=8)
+
+
+def test_beeai_s_arguments_lose_their_envelope_and_its_errors_are_no_calls() -> None:
+    given: Json = {"input": {"a": 1}, "options": None}
+    step = openinference("TOOL", {"tool.name": "f", "input.value": text_of(given)})
+    assert step.arguments == {"a": 1}
+    assert openinference("TOOL", {"input.value": text_of(given)}, "error").kind is Kind.OTHER
+    assert openinference("TOOL", {"tool.name": "error"}, "error").kind is Kind.TOOL
+
+
+def test_the_error_of_a_model_is_not_its_answer() -> None:
+    said: dict[str, Json] = {"output.value": "ModelError: no"}
+    assert openinference("LLM", said, status_code=2).output == ()
+    assert openinference("LLM", said).output[0].text == "ModelError: no"
+
+
+@pytest.mark.parametrize(
+    ("choice", "status"),
+    [
+        ({"type": "function", "function": {"name": "f"}}, Status.OK),
+        ({"type": "tool", "name": "f"}, Status.OK),
+        ({"type": "tool", "name": "g"}, Status.INTERRUPTED),
+        ({"type": "function", "function": 1}, Status.INTERRUPTED),
+        ("auto", Status.INTERRUPTED),
+    ],
+)
+def test_a_form_that_a_model_had_to_fill_waits_for_nobody(choice: Json, status: Status) -> None:
+    at = "llm.output_messages.0.message."
+    attributes: dict[str, Json] = {
+        "openinference.span.kind": "LLM", "llm.model_name": "m", at + "role": "assistant",
+        at + "tool_calls.0.tool_call.id": "c1", at + "tool_calls.0.tool_call.function.name": "f",
+        at + "tool_calls.0.tool_call.function.arguments": '{"a": 1}',
+        "llm.invocation_parameters": text_of({"tool_choice": choice}),
+    }  # fmt: skip
+    found = assembled(span(1, None, "run"), span(2, 1, "chat", attributes=attributes))
+    assert found.status is status
+    assert found.steps[-1].status is status
