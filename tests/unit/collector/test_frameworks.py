@@ -355,3 +355,50 @@ def test_a_form_that_a_model_had_to_fill_waits_for_nobody(choice: Json, status: 
     found = assembled(span(1, None, "run"), span(2, 1, "chat", attributes=attributes))
     assert found.status is status
     assert found.steps[-1].status is status
+
+
+def component(number: int, parent: int, kind: str, given: Json, said: Json) -> RawSpan:
+    attributes: dict[str, Json] = {
+        "haystack.component.name": "c", "haystack.component.type": kind,
+        "haystack.component.input": text_of(given), "haystack.component.output": text_of(said),
+    }  # fmt: skip
+    return span(number, parent, "haystack.component.run", "haystack", attributes=attributes)
+
+
+def test_haystack_s_own_spans_are_steps_where_they_tell_what_went_in_and_out() -> None:
+    call: Json = {"tool_name": "f", "arguments": {"a": 1}, "id": "c1"}
+    asked: Json = {"role": "user", "content": [{"text": "where?"}]}
+    usage: Json = {
+        "prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }  # fmt: skip
+    reply: Json = {
+        "role": "assistant", "content": [{"tool_call": call}],
+        "meta": {"model": "m", "finish_reason": "tool_calls", "usage": usage},
+    }  # fmt: skip
+    told: Json = {"role": "tool", "content": [{"tool_call_result": {"result": 1, "origin": call}}]}
+    tools: Json = [{"type": "Tool", "data": {"name": "f"}}]
+    run: dict[str, Json] = {
+        "haystack.agent.max_steps": 9, "haystack.agent.input": text_of({"messages": [asked]}),
+    }  # fmt: skip
+    found = assembled(
+        span(1, None, "haystack.agent.run", "haystack", attributes=run),
+        component(2, 1, "Generator", {"messages": [asked], "tools": tools}, {"replies": [reply]}),
+        component(3, 1, "ToolInvoker", {"messages": [reply]}, {"tool_messages": [told]}),
+        component(4, 1, "BM25Retriever", {"query": "q"}, {"documents": [{"content": "d"}]}),
+        component(
+            5, 1, "Generator", {"messages": [asked, reply, told]},
+            {"replies": ["there"], "meta": [{"model": "n"}]},
+        ),
+    )  # fmt: skip
+    assert found.input[0].text == "where?"
+    assert [(s.kind, s.name) for s in found.steps] == [
+        (Kind.LLM, "m"), (Kind.TOOL, "f"), (Kind.RETRIEVAL, "c"), (Kind.LLM, "n"),
+    ]  # fmt: skip
+    first, tool_step, retrieval, last = found.steps
+    assert first.tokens == Tokens(10, 4, 3, reasoning=1)
+    assert (first.tools, first.finish_reason) == (({"name": "f"},), "tool_call")
+    assert (tool_step.arguments, tool_step.result) == ({"a": 1}, 1)
+    assert (retrieval.query, retrieval.documents[0].content) == ("q", "d")
+    assert last.output[0].text == "there"
+    assert found.final_step == last.number
