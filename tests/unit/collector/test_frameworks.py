@@ -402,3 +402,13 @@ def test_haystack_s_own_spans_are_steps_where_they_tell_what_went_in_and_out() -
     assert (retrieval.query, retrieval.documents[0].content) == ("q", "d")
     assert last.output[0].text == "there"
     assert found.final_step == last.number
+
+
+def test_what_an_mcp_server_gave_without_an_envelope_is_the_result() -> None:
+    step = step_of(
+        "f.tool",
+        {"traceloop.span.kind": "tool", "traceloop.entity.name": "f",
+         "traceloop.entity.input": text_of({"tool_name": "f", "arguments": {"a": 1}}),
+         "traceloop.entity.output": text_of({"b": 2})},
+    )  # fmt: skip
+    assert (step.arguments, step.result) == ({"a": 1}, {"b": 2})
