@@ -8,7 +8,7 @@ from collector.reading.messages import messages_of
 from collector.reading.parts import parts_of
 from collector.reading.results import unwrap
 from tests.unit.collector.spans import assembled, openinference, span, step_of, text_of
-from waypost.records import Json, Kind, Message, RawSpan, Status, Step, Tokens
+from waypost.records import Fault, Json, Kind, Message, RawSpan, Status, Step, Tokens
 
 CALL: dict[str, Json] = {"type": "tool_call", "name": "f", "id": "c1", "arguments": {"a": 1}}
 ANSWER: dict[str, Json] = {"type": "tool_call_response", "id": "c1", "response": "no"}
@@ -412,3 +412,9 @@ def test_what_an_mcp_server_gave_without_an_envelope_is_the_result() -> None:
          "traceloop.entity.output": text_of({"b": 2})},
     )  # fmt: skip
     assert (step.arguments, step.result) == ({"a": 1}, {"b": 2})
+
+
+def test_what_a_failed_tool_gave_back_says_why_where_nothing_else_does() -> None:
+    failed: dict[str, Json] = {"tool.status": "error", "output.value": "no"}
+    assert openinference("TOOL", failed).error == Fault("error", "no")
+    assert openinference("TOOL", failed, status_message="gone").error == Fault("error", "gone")
