@@ -46,6 +46,19 @@ def tokens(field: str) -> Mover:
     return move
 
 
+def cached(field: str) -> Mover:
+    """A part of the input, unless the parts are more than it and were counted beside it."""
+    move = tokens(field)
+
+    def within(draft: Draft, value: Json) -> bool:
+        told = map(draft.attributes.get, (names.TOKENS_CACHE_READ, names.TOKENS_CACHE_WRITE))
+        whole = draft.attributes.get(names.TOKENS_IN)
+        parts = sum(part for part in told if _is_count(part))
+        return (not _is_count(whole) or parts <= whole) and move(draft, value)
+
+    return within
+
+
 def kept(_: Draft, value: Json) -> bool:
     """A count that is kept as it came, and nothing is read from it."""
     return _is_count(value)
@@ -137,8 +150,8 @@ GENAI: Final[Mapping[str, Mover]] = {
     names.USER: Name("user"),
     names.TOKENS_IN: tokens("input"),
     names.TOKENS_OUT: tokens("output"),
-    names.TOKENS_CACHE_READ: tokens("cache_read"),
-    names.TOKENS_CACHE_WRITE: tokens("cache_write"),
+    names.TOKENS_CACHE_READ: cached("cache_read"),
+    names.TOKENS_CACHE_WRITE: cached("cache_write"),
     names.TOKENS_REASONING: tokens("reasoning"),
     names.RESPONSE_ID: Name("response_id"),
     names.INPUT: messages("input", "user", grows=names.INPUT),

@@ -1,7 +1,7 @@
 """Spans without a marker: a guess from what they carry, else kept below their step."""
 
 from collector.convention import Convention
-from collector.reading import genai
+from collector.reading import genai, haystack
 from collector.reading.draft import Draft
 from collector.reading.indexed import read_messages
 from collector.reading.kinds import guess
@@ -17,11 +17,12 @@ def _never(_span: RawSpan) -> bool:
 
 
 def _mark(draft: Draft) -> None:
-    draft.kind = guess(draft)
+    draft.kind = haystack.kind_of(draft) or guess(draft)
     draft.put("operation", draft.text("gen_ai.operation.name", "operation.name"))
 
 
 def _read(draft: Draft) -> None:
+    haystack.read(draft)
     genai.read(draft)
     if draft.kind is Kind.LLM:
         read_messages(draft, "input", "gen_ai.prompt.", "")

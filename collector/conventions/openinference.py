@@ -25,6 +25,9 @@ from waypost.records import Document, Guard, Json, Kind, Message, RawSpan
 _KIND = "openinference.span.kind"
 _IN, _OUT = "input.value", "output.value"
 _MIME, _JSON = "output.mime_type", "application/json"
+_ERROR = "error"
+_FAILED: Final = 2
+_ANSWER: Final = frozenset({"id", "name", "response", "parts", "will_continue", "scheduling"})
 _PROVIDERS = ("gen_ai.provider.name", "gen_ai.system")
 _PARAMETERS = "llm.invocation_parameters"
 _FIRST_TOKEN = "First Token Stream Event"  # noqa: S105 - the name of an event
@@ -36,6 +39,8 @@ def _matches(span: RawSpan) -> bool:
 
 def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text(_KIND))
+    if draft.span.name == _ERROR and not draft.text("tool.name"):
+        draft.kind = Kind.OTHER  # what BeeAI calls the end of the call around it
 
 
 def _read(draft: Draft) -> None:
@@ -64,7 +69,8 @@ def _has_genai_guard(draft: Draft) -> bool:
 def _agent_name(draft: Draft) -> str | None:
     if draft.kind is not Kind.AGENT:
         return None
-    return draft.text("agent.name", "gen_ai.agent.name", "graph.node.id") or draft.span.name
+    named = draft.text("agent.name", "gen_ai.agent.name", "graph.node.id")
+    return named or draft.span.name.removesuffix(".run")
 
 
 def messages_in(value: Json) -> tuple[Message, ...] | None:
@@ -102,7 +108,8 @@ def _read_model(draft: Draft) -> None:
     if not draft.has("input"):
         read_messages(draft, "input", "llm.prompts.", "prompt.")
     draft.payload("input", _IN, lambda value: messages_of(value) or None)
-    draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
+    if draft.span.status_code != _FAILED:  # else it is the error
+        draft.payload("output", _OUT, lambda value: messages_of(value, "assistant") or None)
     cost(draft, "llm.cost.total")
     if not draft.has("cost_usd"):
         _add_costs(draft)
@@ -175,7 +182,16 @@ def _read_tool(draft: Draft) -> None:
     draft.put("tool", name or draft.span.name.removesuffix(".__call__"))
     draft.put("call_id", draft.text("tool_call.id", "tool.id", "tool.call_id"))
     read_arguments(draft, _IN)
-    draft.payload("result", _OUT, lambda value: set_result(draft, _declared(draft, value)))
+    draft.payload("result", _OUT, lambda value: set_result(draft, _answer_in(draft, value)))
+
+
+def _answer_in(draft: Draft, value: Json) -> Json:
+    """What a tool gave back; Gemini's answer, as ADK keeps it, names the tool and the call."""
+    found = draft.object(_OUT)
+    if {"name", "response"} <= found.keys() <= _ANSWER and found["name"] == draft.fields["tool"]:
+        draft.put("call_id", as_text(found.get("id")))
+        return found["response"]
+    return _declared(draft, value)
 
 
 def _declared(draft: Draft, value: Json) -> Json:
@@ -219,7 +235,8 @@ def _move_input(draft: Draft, value: Json) -> bool:
 
 def _move_output(draft: Draft, value: Json) -> bool:
     if draft.kind in (Kind.TOOL, Kind.PLAN):
-        return _declared(draft, value) is value and moving.result(draft, value)
+        plain = _declared(draft, value) is value and '"response"' not in str(value)
+        return plain and moving.result(draft, value)
     _read_answer(draft)
     genai.read_answer(draft)  # as it fills what this attribute does not say
     draft.fields.setdefault("finish_reason", None)

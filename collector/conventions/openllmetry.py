@@ -2,7 +2,7 @@
 
 from collector.convention import Convention
 from collector.reading import genai
-from collector.reading.arguments import read_arguments, read_result
+from collector.reading.arguments import arguments_of, read_arguments, read_result, set_result
 from collector.reading.documents import documents_of
 from collector.reading.draft import Draft
 from collector.reading.indexed import objects_of, read_messages, take_list
@@ -10,7 +10,7 @@ from collector.reading.kinds import kind_of_word, set_kind
 from collector.reading.messages import messages_of
 from collector.reading.model import finish
 from collector.reading.values import as_text, parsed
-from waypost.records import Guard, Json, Kind, Message, RawSpan
+from waypost.records import Guard, Json, Kind, Message, RawSpan, Status
 
 _KIND = "traceloop.span.kind"
 _IN, _OUT = "traceloop.entity.input", "traceloop.entity.output"
@@ -34,6 +34,8 @@ def _mark(draft: Draft) -> None:
     word = draft.text(_KIND)
     if word is None and draft.text("llm.request.type") in ("chat", "completion"):
         word = "chat"
+    if word == "task" and draft.text("tool.name"):
+        word = "tool"  # LlamaIndex's step that calls it
     set_kind(draft, word or draft.text("llm.request.type"))
 
 
@@ -44,7 +46,9 @@ def _read(draft: Draft) -> None:
     elif kind in (Kind.TOOL, Kind.PLAN, Kind.HANDOFF):
         genai.read(draft)  # the standard's names hold the same with less around it
         if kind is not Kind.HANDOFF:
-            draft.put("tool", draft.text("traceloop.entity.name"))
+            draft.put("tool", draft.text("tool.name", "traceloop.entity.name"))
+        _read_mcp(draft)
+        read_arguments(draft, "tool.arguments")
         read_arguments(draft, _IN)
         read_result(draft, _OUT)
     elif kind is Kind.RETRIEVAL:
@@ -59,6 +63,19 @@ def _read(draft: Draft) -> None:
         if draft.attributes.get(copy) == draft.attributes.get(whole):
             draft.take(copy)
     draft.shorten(_IN, _OUT, *_COPIES)
+
+
+def _read_mcp(draft: Draft) -> None:
+    """What went to a tool of an MCP server, with its name, and what came from it."""
+    given, got = draft.object(_IN), draft.object(_OUT)
+    if given.keys() != {"tool_name", "arguments"} or given["tool_name"] != draft.fields.get("tool"):
+        return
+    draft.payload("arguments", _IN, lambda _: arguments_of(given["arguments"]))
+    draft.put("arguments_from", "span")
+    if "result" in got and got.keys() <= {"result", "is_error"}:
+        if got.get("is_error") is True:
+            draft.put("status", Status.ERROR)
+        draft.payload("result", _OUT, lambda _: set_result(draft, got["result"]))
 
 
 def _run_input(value: Json) -> tuple[Message, ...] | None:

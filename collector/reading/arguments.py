@@ -35,6 +35,9 @@ def _opened(value: Mapping[str, Json]) -> Json:
     if "input_str" in value and set(value) - {"input_str"} <= _RUN:
         inputs = value.get("inputs")
         return inputs if isinstance(inputs, dict) and inputs else arguments_of(value["input_str"])
+    given = value.get("input")
+    if value.keys() == {"input", "options"} and isinstance(given, dict):
+        return given  # BeeAI's
     if "kwargs" in value and set(value) <= _CALL:
         return _called(value)
     return dict(value)

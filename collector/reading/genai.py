@@ -99,11 +99,16 @@ def read_usage(draft: Draft) -> None:
 
 
 def _count_cache_within(draft: Draft, total: int | None) -> None:
-    """Bedrock counts the cache beside the input; its total, which holds both, shows that."""
+    """Bedrock counts the cache beside the input; its total, which holds both, shows that.
+
+    So does a cache that is more than the input, where a client made up the total itself.
+    """
     tokens = draft.tokens
     cached = tokens.get("cache_read", 0) + tokens.get("cache_write", 0)
     told = [tokens[name] for name in ("input", "output") if name in tokens]
-    if cached and len(told) == 2 and total == sum(told, cached):
+    apart = "bedrock" in str(draft.fields.get("provider")).lower()
+    more = apart and cached > tokens.get("input", cached)
+    if more or (cached and len(told) == 2 and total == sum(told, cached)):
         tokens["input"] += cached
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from collector.reading.draft import Draft
-from collector.reading.messages import role_of_word
+from collector.reading.messages import message_of, role_of_word
 from collector.reading.parts import Part, call_part, media_part, parts_in, response_part, text_part
 from collector.reading.recall import Place
-from collector.reading.values import as_text
+from collector.reading.values import as_text, parsed
 from collector.runs import RunAttributes
 from waypost.records import Json, Message
 
@@ -192,9 +192,16 @@ def _tool_message(
 ) -> Message:
     if content is None and parts:
         content = [dict(p) for p in parts]
+    answers = [parsed(plain[name]) for name in sorted(plain) if name.startswith("function.")]
+    if content is None and answers:  # AutoGen gives those to all calls in one message
+        return message_of({"role": "tool", "parts": [_answer(a) for a in answers]})
     name = plain.get("name")
     extra = {"name": name} if isinstance(name, str) and name else {}
     return Message("tool", (response_part(call_id, content),), extra)
+
+
+def _answer(value: Json) -> Json:
+    return {"type": "function_call_output", **value} if isinstance(value, dict) else value
 
 
 def _content_part(block: Mapping[str, Json]) -> Part | None:

@@ -1,9 +1,10 @@
 """Messages from every shape vendors give them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from collector.reading.literal import read_fields
+from collector.reading.literal import read_fields, read_literal
 from collector.reading.parts import (
     Part,
     call_part,
@@ -13,7 +14,7 @@ from collector.reading.parts import (
     parts_of,
     response_part,
 )
-from collector.reading.values import as_text, parsed
+from collector.reading.values import as_dict, as_text, parsed
 from waypost.records import Json, Message
 
 _ROLES: Final[Mapping[str, str]] = {
@@ -22,8 +23,14 @@ _ROLES: Final[Mapping[str, str]] = {
     "model": "assistant", "bot": "assistant",
     "systemmessage": "system", "toolmessage": "tool", "functionmessage": "tool",
     "function": "tool", "toolmessagechunk": "tool",
+    "tool-call": "assistant", "tool-response": "tool",
 }  # fmt: skip
-_MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function"} | {"system", "tool", "chat", "user"}
+_MESSAGE_TYPES: Final = frozenset(_ROLES) - {"function", "tool-call", "tool-response"} | {
+    "system",
+    "tool",
+    "chat",
+    "user",
+}
 _SPEAKERS: Final = ("user", "human", "assistant", "ai", "system")
 # No sets: what a sender calls a type may be a list, which cannot be looked up in one.
 _ITEM_TYPES: Final = ("message", "function_call", "function_call_output", "reasoning")
@@ -31,13 +38,18 @@ _CALL_TYPES: Final = ("tool_use", "tool_call", "tool-call", "function_call")
 _HOLDERS: Final = (
     "messages", "input_messages", "contents", "generations", "choices", "candidates",
     "output_messages",
+    "replies", "tool_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",
 )  # fmt: skip
-_ANSWERS: Final = ("generations", "choices", "candidates", "output", "outputs")
+_ANSWERS: Final = ("generations", "choices", "candidates", "output", "outputs", "replies")
 _FINISH_HOLDERS: Final = (
     "choices", "candidates", "generations", "generation_info", "message", "kwargs",
     "response_metadata",
 )  # fmt: skip
+_CHAT_MESSAGE: Final = "ChatMessage("
+# How Python shows what has no repr of its own, such as a stream.
+_OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")
+_SAYS: Final = re.compile(r" source='[^']*'.* content=['\"]", re.DOTALL)
 _DEPTH: Final = 8
 _PLAIN_NAMES: Final = frozenset({"role", "parts", "finish_reason"})
 _PLAIN_ROLES: Final = frozenset({"user", "assistant", "system", "tool"})
@@ -96,12 +108,30 @@ def _found(value: Json, role: str, depth: int) -> Iterator[Message]:
 
 
 def _of_text(value: str, role: str) -> Iterator[Message]:
-    fields = read_fields(value) if value.startswith("content=") else {}
+    fields = _record_in(value)
     if fields:
         guess = "tool" if "tool_call_id" in fields else role
         yield message_of({"role": guess, **fields})
-    elif value:
+    elif value and not _OBJECT.fullmatch(value):
         yield Message(role, tuple(parts_of(value)))
+
+
+def _record_in(text: str) -> Mapping[str, Json]:
+    """The fields of a message's repr: of LangChain, AutoGen or Haystack."""
+    if text.startswith("content="):
+        return read_fields(text)
+    if text.startswith("id=") and _SAYS.search(text):
+        fields = read_fields(text)
+        return {"content": fields["content"]} if "content" in fields else {}
+    if not text.startswith(_CHAT_MESSAGE):
+        return {}
+    try:
+        fields = as_dict(read_literal(text))
+    except ValueError:
+        return {}
+    if "_content" not in fields:
+        return {}
+    return {"role": fields.get("_role"), "content": fields["_content"]}
 
 
 def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:
@@ -134,7 +164,7 @@ def _is_pair(value: list[Json]) -> bool:
 def _holds_messages(first: Json) -> bool:
     if isinstance(first, dict):
         return is_message(first) or not _is_block(first)
-    return isinstance(first, list) or (isinstance(first, str) and first.startswith("content="))
+    return isinstance(first, list) or (isinstance(first, str) and bool(_record_in(first)))
 
 
 def _is_block(value: Mapping[str, Json]) -> bool:
@@ -246,6 +276,8 @@ def _holds_results(content: Json) -> bool:
     return isinstance(first, dict) and (
         first.get("type") in ("tool-result", "tool_result", "tool_call_response")
         or "toolResult" in first
+        or "tool_call_result" in first
+        or {"result", "origin"} <= first.keys()
     )
 
 

@@ -10,7 +10,8 @@ from waypost.records import Json
 _FINISH: Final[Mapping[str, str]] = {
     **dict.fromkeys(("stop", "end_turn", "eos", "complete", "stop_sequence", "completed"), "stop"),
     **dict.fromkeys(
-        ("tool_call", "tool_calls", "tool-calls", "tool_use", "function_call"), "tool_call"
+        ("tool_call", "tool_calls", "tool-calls", "tool_use", "function_call", "function_calls"),
+        "tool_call",
     ),
     **dict.fromkeys(
         ("length", "max_tokens", "max_output_tokens", "model_length", "incomplete"), "length"
@@ -49,7 +50,7 @@ def finish(value: Json) -> str | None:
 
 def params_of(values: Mapping[str, Json]) -> dict[str, Json]:
     """The request parameters worth keeping in an object of them."""
-    return {k: v for k, v in values.items() if k in _PARAMS and v is not None}
+    return {k: v for k, v in values.items() if k in _PARAMS and v not in (None, "")}
 
 
 def request_params(draft: Draft) -> dict[str, Json]:

@@ -13,10 +13,13 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 _FAILED: Final = frozenset({"error", "failed", "failure"})
 _CLASS: Final = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning))\(")
 _ERROR_CODE: Final = 2
+_LONGEST: Final = 2_048
 _STATUSES: Final = {s.value: s for s in Status}
 _LEVEL: Final = "langfuse.observation.level"
 _SAID: Final = "langfuse.observation.status_message"
-_WORDS: Final = ("gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status")
+_WORDS: Final = (
+    "gen_ai.task.status", "gen_ai.tool.status", "gen_ai.graph.status", "tool.status",
+)  # fmt: skip
 _SPEAKING: Final = frozenset({STATUS, "error.type", "langgraph.interrupt", _LEVEL, _SAID, *_WORDS})
 
 
@@ -91,7 +94,8 @@ def _said(draft: Draft) -> str:
     text = draft.span.status_message or draft.text(
         _SAID, "gen_ai.framework.error.message", "error.message", "exception.message",
     )  # fmt: skip
-    return text or ""
+    result = draft.fields.get("result")
+    return text or (result[:_LONGEST] if isinstance(result, str) else "")
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -202,6 +202,10 @@ def _untyped(block: Mapping[str, Json]) -> list[Part]:
         inner = block.get(key)
         if inner is not None:
             found.append(build(inner, block))
+    if not found and "tool_name" in block and isinstance(block.get("arguments"), dict):
+        return [_haystack_call(dict(block), block)]
+    if not found and isinstance(block.get("origin"), dict) and "result" in block:
+        return [_haystack_result(dict(block), block)]
     return found or [{"type": "unknown", **block}]
 
 
@@ -309,6 +313,18 @@ def _tool_result(inner: Json, _block: Mapping[str, Json]) -> Part:
     return response_part(_first(value, "toolUseId", "id"), answer, failed=has_failed(value))
 
 
+def _haystack_call(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner if isinstance(inner, dict) else {}
+    return call_part(value.get("id"), value.get("tool_name"), value.get("arguments"))
+
+
+def _haystack_result(inner: Json, _block: Mapping[str, Json]) -> Part:
+    value = inner if isinstance(inner, dict) else {}
+    origin = value.get("origin")
+    call_id = origin.get("id") if isinstance(origin, dict) else None
+    return response_part(call_id, value.get("result"), failed=value.get("error") is True)
+
+
 def _spoken(inner: Json, block: Mapping[str, Json]) -> Part:
     content = inner if isinstance(inner, str) else as_text(inner) or ""
     return {"type": "reasoning" if block.get("thought") is True else "text", "content": content}
@@ -345,4 +361,5 @@ _BY_KEY: Final[Mapping[str, Callable[[Json, Mapping[str, Json]], Part]]] = {
     "toolResult": _tool_result, "functionResponse": _tool_result,
     "function_response": _tool_result, "inline_data": _inline, "inlineData": _inline,
     "image": _inline,
+    "tool_call": _haystack_call, "tool_call_result": _haystack_result,
 }  # fmt: skip

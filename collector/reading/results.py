@@ -16,6 +16,7 @@ _ENVELOPE: Final = frozenset(
 # What only an envelope has beside its content.
 _TELLING: Final = frozenset({"type", "status", "tool_call_id", "isError"})
 _MESSAGE: Final = "ToolMessage("
+_TEXT: Final = frozenset({"type", "text", "block_type"})
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ def _opened_text(value: str, found: Result) -> Json:
         fields = read_fields(value)
         if "content" in fields:
             return _envelope(fields, found)
+    if value.startswith("status="):
+        return _outcome(value, found)
     if value.startswith(("{'", "[{'", "['", _MESSAGE)):
         try:
             return read_literal(value)
@@ -62,10 +65,19 @@ def _opened_text(value: str, found: Result) -> Json:
     return parsed(value)
 
 
+def _outcome(value: str, found: Result) -> Json:
+    """What is in the repr of a call's outcome, as Agno has it; another text stays as it is."""
+    fields = read_fields(value)
+    if not {"status", "result", "error"} <= fields.keys():
+        return value
+    found.failed = found.failed or fields["status"] in ("failure", "failed", "error")
+    return fields["error"] if fields["result"] is None else fields["result"]
+
+
 def _opened_list(value: list[Json]) -> Json:
     if len(value) == 1 and isinstance(value[0], dict):
         only = value[0]
-        if set(only) == {"text"} or (set(only) == {"type", "text"} and only["type"] == "text"):
+        if only.keys() <= _TEXT and "text" in only and only.get("type", "text") == "text":
             return only["text"]
         if set(only) == {"json"}:
             return only["json"]
@@ -83,6 +95,9 @@ def _opened_object(value: dict[str, Json], found: Result) -> Json:
         return _envelope(inner, found)
     if "content" in value and set(value) <= _ENVELOPE and not _TELLING.isdisjoint(value):
         return _envelope(value, found)
+    if "tool_output" in value and "tool_name" in value:  # LlamaIndex's
+        found.call_id = found.call_id or as_text(value.get("tool_id"))
+        return value["tool_output"]
     blocks = value.get("blocks")
     if isinstance(blocks, list) and "tool_name" in value:
         found.failed = found.failed or value.get("is_error") is True

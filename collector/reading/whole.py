@@ -38,14 +38,23 @@ def complete_input(draft: Draft, name: str) -> None:
     known: tuple[Message, ...] = draft.fields.get("input", ())
     if not known or not isinstance(value, str):
         return
-    lacks = '"tool_result"' in value and not any(m.tool_responses for m in known)
+    answers = [part for m in known for part in m.tool_responses]
+    lacks = '"tool_result"' in value and not answers
+    lacks = lacks or any(part.get("response") is None for part in answers)
     if not lacks and not _FAILED.search(value):
         return
     whole = messages_of(value)
     if lacks and len(whole) == len(known):  # the flattened copy made mere texts of them
         draft.fields["input"] = whole
+    elif lacks and _spoken(whole) == _spoken(known):  # and a message of each of them
+        rules = tuple(m for m in known if m.role == "system")
+        draft.fields["input"] = rules + tuple(m for m in whole if m.role != "system")
     else:
         _mark_failures(draft, known, whole)
+
+
+def _spoken(messages: tuple[Message, ...]) -> int:
+    return sum(message.role == "assistant" for message in messages)
 
 
 def _mark_failures(draft: Draft, known: tuple[Message, ...], whole: tuple[Message, ...]) -> None:

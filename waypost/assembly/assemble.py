@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from waypost.assembly import contents as log
-from waypost.assembly import inputs, order, totals, verdicts
+from waypost.assembly import inputs, order, outputs, totals, verdicts
 from waypost.assembly.calls import derive, fill_results, match
 from waypost.assembly.fold import place
 from waypost.assembly.handoffs import name_both
@@ -30,7 +30,9 @@ def assemble(
     skewed = order.settle_times(tree)
     traces = _traces(tree)
     ended = bool(traces) and totals.has_ended(tree, traces[-1])
-    ordered = derive(order.steps_of(tree), ended=ended)
+    steps_found = order.steps_of(tree)
+    outputs.complete(steps_found)
+    ordered = derive(steps_found, ended=ended)
     numbers = order.number(ordered)
     complete = inputs.complete(ordered, numbers)
     inputs.give_tools(ordered)

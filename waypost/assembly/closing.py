@@ -14,13 +14,25 @@ class Closing:
         said = _said_above(owner)
         answers = [answer for message in said for answer in message.tool_responses]
         self._answers = {str(a["id"]): a for a in reversed(answers) if a.get("id")}
+        self._forced = _forced_name(owner.get("params").get("tool_choice"))
         self._said = _value_in("".join(m.text for m in said if not m.tool_calls))
 
     def of(self, part: Mapping[str, Json]) -> Mapping[str, Json] | None:
         """The answer to a call, an empty one if the run ended with it; None when it is open."""
         if (answer := self._answers.get(str(part.get("id")))) is not None:
             return answer
+        if self._forced is not None and part.get("name") == self._forced:
+            return {}
         return {} if _ends_with(self._said, part.get("arguments")) else None
+
+
+def _forced_name(choice: Json) -> str | None:
+    """The one tool a model had to call: a form to fill, as structured answers are asked for."""
+    if not isinstance(choice, dict):
+        return None
+    inner = choice.get("function", choice)
+    name = inner.get("name") if isinstance(inner, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _said_above(owner: Node) -> Sequence[Message]:

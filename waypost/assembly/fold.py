@@ -6,9 +6,10 @@ from typing import Final
 
 from waypost.assembly.totals import first_user
 from waypost.assembly.tree import Node, Tree, is_step
-from waypost.records import Json, Kind, Message, Status, Step, Tokens
+from waypost.records import Fault, Json, Kind, Message, Status, Step, Tokens
 
 _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "rerank"})
+_MCP: Final = "mcp.method.name"
 _NEAR: Final = 64
 _LOOKED_AT: Final = 4_096
 _COMPARED: Final = 1_024
@@ -32,6 +33,7 @@ def place(tree: Tree) -> None:
         _fold_into_outer(node)
     _fold_equal_answers(tree)
     _fold_beside(tree)
+    _fold_carriers(tree)
     _fold_streams_ends(tree)
 
 
@@ -46,7 +48,8 @@ def _fold_into_outer(node: Node) -> None:
     elif node.kind is Kind.LLM and outer.kind is Kind.LLM and node.agent is outer.agent:
         fold(node, outer)
     elif node.kind is Kind.TOOL and outer.kind is Kind.TOOL and node.agent is outer.agent:
-        if node.step.tool == outer.step.tool and _scope(node) != _scope(outer):
+        told_twice = node.step.tool == outer.step.tool and _scope(node) != _scope(outer)
+        if told_twice or _carries(node, outer):
             fold(node, outer)
     elif outer.kind is Kind.RETRIEVAL and _is_inner_retrieval(node):
         node.kind = Kind.OTHER
@@ -74,13 +77,23 @@ def _scope(node: Node) -> Json:
 def fold(inner: Node, outer: Node) -> None:
     """The outer span stays; the inner one fills what it lacks."""
     inner.folded = outer
+    if inner.kind is Kind.LLM and not outer.get("input") and inner.get("input"):
+        outer.changes["output"] = inner.get("output") or outer.get("output")
     for field in _FILLED:
         outer.fill(field, inner.get(field))
     if outer.get("status") is Status.ERROR:
         outer.fill("error", inner.get("error"))  # else it was tried again, and went well
+    elif inner.kind is Kind.TOOL and _tells_fault(outer.get("result"), inner.get("error")):
+        outer.changes.update(status=Status.ERROR, error=inner.get("error"))
     if isinstance(inner.get("arguments"), dict) and not isinstance(outer.get("arguments"), dict):
         outer.changes["arguments"] = inner.get("arguments")  # a bare value names nothing
     outer.changes["tokens"] = _merged(outer.get("tokens"), inner.get("tokens"))
+
+
+def _tells_fault(result: Json, error: Fault | None) -> bool:
+    """Whether a tool gave back what went wrong in it, and not what a second try brought."""
+    told = error.message if error is not None else ""
+    return bool(told) and isinstance(result, str) and told in result
 
 
 def _merged(first: Tokens, second: Tokens) -> Tokens:
@@ -170,6 +183,42 @@ def _asked(node: Node) -> set[str]:
 def _words(messages: Iterable[Message]) -> str:
     """What messages say, without the spaces, which every instrumentation sets in its own way."""
     return "".join("".join(m.text[:_LOOKED_AT].split()) for m in messages)[:_COMPARED]
+
+
+def _carries(node: Node, outer: Node) -> bool:
+    """Whether a span is of the message by which MCP asked a server for another span's tool.
+
+    An agent may call the tool by the server's name as well.
+    """
+    name, whole = node.step.tool, outer.step.tool
+    if _MCP not in node.step.attributes or not name or not whole:
+        return False
+    return whole.endswith(name) and (whole == name or not whole[-len(name) - 1].isalnum())
+
+
+def _fold_carriers(tree: Tree) -> None:
+    """A call to an MCP server that does not lie below its tool's span but beside it."""
+    beside: dict[int, list[Node]] = {}
+    for node in tree.down:
+        if node.kind is Kind.TOOL and node.folded is None and node.parent is not None:
+            beside.setdefault(id(node.parent), []).append(node)
+    for nodes in beside.values():
+        if any(_MCP in node.step.attributes for node in nodes):
+            _fold_carried(sorted(nodes, key=lambda n: n.step.started_at))
+
+
+def _fold_carried(nodes: list[Node]) -> None:
+    taken: set[int] = set()
+    for at, node in enumerate(nodes):
+        near = (n for n in nodes[max(0, at - _NEAR) : at] if id(n) not in taken)
+        outer = next((n for n in near if _is_around(n, node) and _carries(node, n)), None)
+        if outer is not None:
+            taken.add(id(outer))
+            fold(node, outer)
+
+
+def _is_around(outer: Node, node: Node) -> bool:
+    return _MCP not in outer.step.attributes and node.step.ended_at <= outer.step.ended_at
 
 
 def _fold_streams_ends(tree: Tree) -> None:

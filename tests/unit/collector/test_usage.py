@@ -95,3 +95,15 @@ def test_openlit_passes_on_an_input_without_its_cache_for_anthropic_only(
     }  # fmt: skip
     tokens = Reader().read(span(1, None, attributes=attributes)).step.tokens
     assert (tokens.input, tokens.cache_read, tokens.cache_write) == (wanted, 600, 100)
+
+
+@pytest.mark.parametrize(("cached", "wanted"), [(64, 100), (24, 30)])
+def test_a_cache_greater_than_the_input_was_counted_beside_it(cached: int, wanted: int) -> None:
+    attributes: dict[str, Json] = {
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock",
+        "gen_ai.usage.input_tokens": 30, "gen_ai.usage.output_tokens": 20,
+        "gen_ai.usage.total_tokens": 50, "gen_ai.usage.cache_read.input_tokens": cached,
+        "gen_ai.usage.cache_creation.input_tokens": 6,
+    }  # fmt: skip
+    found = Reader().read(span(1, None, attributes=attributes)).step.tokens
+    assert found == Tokens(wanted, 20, cached, 6)
