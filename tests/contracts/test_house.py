@@ -24,6 +24,8 @@ CATCHERS = {
     "evaluators/chores.py",
     "evaluators/alerts/apart.py",
     "collector/buffer.py",
+    "collector/convention.py",
+    "collector/pipeline.py",
     "waypost/cli/__init__.py",
     "waypost/cli/candidates.py",
     "ui/early.py",
