@@ -414,14 +414,22 @@ def _explained(
             connection, place.project.id, longer, evaluator, where=fixed, most=_EXPLAINED
         )
         began = explain.since_when(connection, place.project.id, items)
+        is_new = bool(items.times) and items.times[0] > longer.since + explain.NEAR
+        fresh = None
+        if began.point is None and is_new and any(items.failed):
+            at = items.times[items.failed.index(True)]
+            own = {value for value in fixed.values() if value}
+            came = explain.came_near(connection, place.project.id, at, own)
+            fresh = sentences.Fresh(items.times[0], at, came)
         slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
         first = functools.partial(
             explain.first_bad_step, connection, place.project.id, bad, longer.since
         )
         return sentences.of_cell(
-            began, slices, first(), own=first(evaluator=evaluator), judge=words.judge(evaluator)
-        )
+            began, slices, first(), own=first(evaluator=evaluator), fresh=fresh,
+            judge=words.judge(evaluator),
+        )  # fmt: skip
 
 
 # ---------------------------------------------------------------- judges and people

@@ -1,6 +1,8 @@
 """What a search for causes found, as sentences."""
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ui import words
 from waypost.changes import Cause
@@ -9,13 +11,23 @@ from waypost.slices import Slice
 from waypost.store.explain import FirstBad, Since
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A cohort without a past: when it came, since when it fails, and what came with it."""
+
+    came: dt.datetime
+    fails: dt.datetime
+    causes: Sequence[Cause]
+
+
 def of_cell(
     began: Since,
     slices: Sequence[Slice],
     first: FirstBad | None,
     *,
-    own: FirstBad | None,
-    judge: str,
+    own: FirstBad | None = None,
+    judge: str = "",
+    fresh: Fresh | None = None,
 ) -> list[str]:
     """Since when, what came then, where failures gather, which step goes wrong first."""
     said = []
@@ -26,7 +38,13 @@ def of_cell(
             f"It began about {words.clock(point.at)} ({words.ago(point.at)}): "
             f"{percent(before)} before, {percent(after)} since."
         )
-        said += [_cause(began, cause) for cause in began.causes[:2]]
+        said += [_cause(point.at, cause) for cause in began.causes[:2]]
+    elif fresh is not None:
+        said.append(
+            f"This cohort is new: first judged {words.clock(fresh.came)}, failing since "
+            f"{words.clock(fresh.fails)} ({words.ago(fresh.fails)})."
+        )
+        said += [_cause(fresh.fails, cause) for cause in fresh.causes[:2]]
     said += [_slice(one) for one in slices]
     if first is not None:
         said.append(f"The first bad step is mostly {_step(first)}.")
@@ -39,9 +57,8 @@ def _step(bad: FirstBad) -> str:
     return f"step {bad.step}, {bad.tool or bad.kind} ({bad.runs} of {bad.of} failing runs)"
 
 
-def _cause(began: Since, cause: Cause) -> str:
-    assert began.point is not None
-    seconds = (began.point.at - cause.first_at).total_seconds()
+def _cause(at: dt.datetime, cause: Cause) -> str:
+    seconds = (at - cause.first_at).total_seconds()
     side = "after" if seconds >= 0 else "before"
     version = f"{cause.kind} {cause.name} {cause.version}".rstrip()
     return f"That is {words.took(abs(seconds))} {side} {version} was first seen."

@@ -21,7 +21,6 @@ from waypost.store.rates import Where, Window
 TRACES = 5
 _BEFORE = dt.timedelta(hours=24)
 _FEW = 20
-_NEAR = dt.timedelta(minutes=30)
 Load = Callable[[Window], Items]
 
 
@@ -100,12 +99,10 @@ def _since_when(
     if found.point is not None:
         return found.point.at, found.causes
     since = incident.since
-    if items.times and items.times[0] > incident.since - _BEFORE + _NEAR:
+    if items.times and items.times[0] > incident.since - _BEFORE + explain.NEAR:
         since = min(since, items.times[0])
-    seen = explain.first_seen(connection, incident.project_id, Window(since - _NEAR, since + _NEAR))
     own = {value for member in incident.failing for value in member.label}
-    known = sorted(seen.items(), key=lambda one: (one[0][2] not in own, one[1]))
-    return since, tuple(Cause(*v, at, 0.0, None, None) for v, at in known[:TRACES])
+    return since, explain.came_near(connection, incident.project_id, since, own)
 
 
 def _of_members(

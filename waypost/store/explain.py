@@ -22,6 +22,7 @@ from waypost.store.sql import chosen
 MOST = 40_000
 _OTHER_LABELS = 8
 _CAUSES = 5
+NEAR = dt.timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,15 @@ def since_when(connection: Connection, project_id: int, items: Items) -> Since:
         carried[version] = has
     found = causes(items.times, items.failed, carried, seen, point)
     return Since(point, tuple(c for c in found if c.evidence > 0)[:_CAUSES])
+
+
+def came_near(
+    connection: Connection, project_id: int, at: dt.datetime, own: Collection[str]
+) -> tuple[Cause, ...]:
+    """What first appeared about this moment, the versions that the cohort itself names first."""
+    seen = first_seen(connection, project_id, Window(at - NEAR, at + NEAR))
+    known = sorted(seen.items(), key=lambda one: (one[0][2] not in own, one[1]))
+    return tuple(Cause(*version, first, 0.0, None, None) for version, first in known[:_CAUSES])
 
 
 def first_seen(

@@ -6,6 +6,7 @@ import pytest
 
 from ui import sentences
 from ui.widgets.trend import _point
+from waypost.changes import Cause
 from waypost.rates import Rate
 from waypost.store.explain import FirstBad, Since
 from waypost.store.rates import DAY, HOUR, Point
@@ -36,3 +37,12 @@ def test_a_point_stands_in_the_middle_of_the_time_it_counts(size: dt.timedelta) 
     drawn = _point(Point(at, Rate.of(5, 10), 0), size)
     assert isinstance(drawn, list)
     assert drawn[0] == (at + size / 2).timestamp() * 1000
+
+
+def test_a_new_cohort_is_said_to_be_new_and_what_came_with_it() -> None:
+    came = dt.datetime(2026, 11, 20, 18, 26, tzinfo=dt.UTC)
+    fails = came + dt.timedelta(minutes=7)
+    prompt = Cause("prompt", "benefits", "v15", came, 0.0, None, None)
+    found = sentences.of_cell(Since(None), [], None, fresh=sentences.Fresh(came, fails, [prompt]))
+    assert found[0].startswith("This cohort is new: first judged ")
+    assert found[1] == "That is 7 m after prompt benefits v15 was first seen."
