@@ -107,7 +107,10 @@ class Trend {
 
   line() {
     const points = this.data.points;
-    const path = points.map(([at, share], n) => `${n ? "L" : "M"}${this.x(at)} ${this.y(share)}`).join("");
+    const path = points.map(([at, share, , , , half], n) => {
+      const y = this.y(share);  // level over its hour, so that what happened in it lies within
+      return `${n ? "L" : "M"}${this.x(at - half)} ${y}L${this.x(at + half)} ${y}`;
+    }).join("");
     const made = [shape("path", { class: "line", d: path })];
     for (const [at, share, low, high, said] of points) {
       const x = this.x(at);

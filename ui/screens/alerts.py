@@ -64,10 +64,18 @@ def _cohorts(incident: Incident, rules: Sequence[StoredRule]) -> str:
 
 
 def _named(member: Member, incident: Incident, rules: Sequence[StoredRule]) -> str:
-    rate = Rate.of(member.k, member.n)
+    rate = _rate(member, incident)
     is_silent = incident.mode == "no_data"
     share = "" if is_silent or rate.share is None else f", {percent(rate.share)} of {rate.n:,.0f}"
     return f"{words.cohort(_values(member.label, incident, rules))}{share}"
+
+
+def _rate(member: Member, incident: Incident) -> Rate:
+    """Of a cohort alone in its incident what was found of it, which its message tells as well."""
+    found = incident.found.get("rate")
+    if found is None or len(incident.members) > 1:
+        return Rate.of(member.k, member.n)
+    return Rate(found["k"], found["n"], found["low"], found["high"])
 
 
 def _values(

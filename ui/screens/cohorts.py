@@ -42,7 +42,7 @@ def _answer(here: Place, found: Home) -> None:
         text.answer(said.sentence, tone=said.tone, detail=said.detail)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width="stretch"):
+        with st.container(width="stretch", key="said"):
             text.answer(said.sentence, tone=said.tone, detail=said.detail)
         if st.button(home.FIRST_STEP, type="primary", key="show_first"):
             step = home.first_step(here, found)

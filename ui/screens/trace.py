@@ -85,7 +85,7 @@ def _no_trace(sentence: str) -> None:
 def _header(found: Opened, trace_id: str) -> None:
     said = _answer(found, trace_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(width="stretch"):
+        with st.container(width="stretch", key="said"):
             text.answer(said.sentence, tone=said.tone, detail=said.detail)
         _buttons(found, trace_id)
     for sentence in _notes(found):

@@ -12,6 +12,8 @@ from waypost.rates import Rate, percent
 from waypost.records import Json
 from waypost.store.rates import DAY, HOUR, Point
 
+MS = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -63,7 +65,8 @@ def _point(point: Point, size: timedelta) -> Json:
         f"{words.clock(point.at)}–{words.clock(ends)}: {words.rate(rate)}, interval "
         f"{words.interval(rate)} ({point.at:%Y-%m-%d %H:%M}–{ends:%H:%M} UTC)"
     )
-    return [_ms(point.at + size / 2), rate.share, rate.low, rate.high, said]
+    half = size / 2
+    return [_ms(point.at + half), rate.share, rate.low, rate.high, said, half / MS]
 
 
 def _ms(at: datetime) -> float:
