@@ -115,6 +115,13 @@ def rate(given: Rate) -> str:
     return "no data" if given.share is None else f"{percent(given.share)} of {given.n:,.0f}"
 
 
+def span(low: float, high: float) -> str:
+    """An interval in the fewest digits that tell its ends apart, without the sign: 28–41, 0–0.2."""
+    digits = 1 if round(low * 100) == round(high * 100) and low != high else 0
+    ends = (f"{end * 100:.{digits}f}" for end in (low, high))
+    return "–".join(end.removesuffix(".0") for end in ends)
+
+
 def interval(given: Rate) -> str:
     """The interval in words."""
     return f"{percent(given.low)} – {percent(given.high)}"

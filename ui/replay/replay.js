@@ -411,7 +411,7 @@ class Replay {
     made.style.top = `${place * ROW}px`;
     const broken = status === "error" || status === "blocked";
     const mark = verdict === "f" ? "✕" : broken ? "!" : verdict === "p" ? "✓" : "·";
-    made.append(el("span", "n", n ?? ""), el("span", `mark ${verdict || (broken ? "e" : "")}`, mark));
+    made.append(el("span", "n", n ?? ""), el("span", `mark ${verdict !== "f" && broken ? "e" : verdict}`, mark));
     const name = el("span", "name", oneLine(label, 80));
     name.style.paddingLeft = `${Math.min(depth, 6) * 12}px`;
     name.title = label;

@@ -99,7 +99,7 @@ def _figure(given: Rate | Corrected | None) -> str:
     value = given.share if isinstance(given, Rate) else getattr(given, "value", None)
     if given is None or value is None:
         return ""
-    return f"{percent(value)} ({given.low * 100:.0f}–{given.high * 100:.0f})"
+    return f"{percent(value)} ({words.span(given.low, given.high)})"
 
 
 def _table(working: Sequence[Health], lags: Mapping[str, float]) -> Health | None:

@@ -163,8 +163,18 @@ def _fault(fault: Fault) -> str:
 
 
 def _notes(found: Opened) -> list[str]:
-    """What is missing of a run; of a part of a long one nobody knows."""
-    return _gaps(found.judged) if found.part is None else []
+    """A step that is not there, and what is missing of a run; of a part of one nobody knows."""
+    return _no_step(found) + (_gaps(found.judged) if found.part is None else [])
+
+
+def _no_step(found: Opened) -> list[str]:
+    wanted = place.get("step")
+    number = place.number("step")
+    if not wanted or (number is not None and 0 < number <= found.steps):
+        return []
+    if not found.steps:
+        return [f"There is no step {words.one_line(wanted, 20)}: the run has none."]
+    return [f"There is no step {words.one_line(wanted, 20)}: the steps are 1 to {found.steps:,}."]
 
 
 def _gaps(judged: Judged) -> list[str]:

@@ -68,7 +68,7 @@ def _cell(one: Compared | None, *, changes: bool, flagged: bool) -> Json:
     shade = sum(abs(value) >= edge for edge in (_CHANGES if changes else _RATES))
     if few:
         shade = min(shade, _PALEST_FEW)
-    below = f"{after.low * 100:.0f}–{after.high * 100:.0f} % of {after.n:,.0f}"
+    below = f"{words.span(after.low, after.high)} % of {after.n:,.0f}"
     return [shown(changes, one), below, -shade if value < 0 else shade, few, flagged,
             _spoken(one, flagged=flagged)]  # fmt: skip
 

@@ -152,8 +152,10 @@ def test_a_run_says_first_what_it_says_then() -> None:
     assert (claims["project"], claims["trace"]) == (1, run.trace_id)
     assert drawn["data"]["can_review"] is False
     assert drawn["hrefs"] == {"list": "traces?win=7d"}
-    assert held("trace", trace_id=run.trace_id, step="999999")["blocks"][-1]["data"]["step"] == (
-        run.steps
+    beyond = held("trace", trace_id=run.trace_id, step="999999")
+    assert beyond["blocks"][-1]["data"]["step"] == run.steps
+    assert block(beyond, "notes")["texts"][0] == (
+        f"There is no step 999999: the steps are 1 to {run.steps}."
     )
 
 

@@ -34,6 +34,14 @@ def test_ago(seconds: int, said: str) -> None:
     assert words.ago(NOW - dt.timedelta(seconds=seconds), NOW) == said
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.28, 0.41, "28–41"), (0, 0.0023, "0–0.2"), (0.997, 1, "99.7–100"), (0, 0, "0–0")],
+)
+def test_the_ends_of_an_interval_are_told_apart(low: float, high: float, said: str) -> None:
+    assert words.span(low, high) == said
+
+
 @given(st.text())
 def test_a_label_holds_nothing_that_markdown_reads(text: str) -> None:
     assert not set(words.label(text)) & set("![]()<>`*:$#|~\\\n\"'&")
