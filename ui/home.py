@@ -113,7 +113,8 @@ def grid_data(home: Home) -> dict[str, Json]:
                 chosen = (r, e)
     return drawn(
         rows, evaluators, corner=words.one_line(" · ".join(home.keys).replace("_", " "), 60),
-        changes=place.get("mode") in ("change", "values"), flagged=marks, chosen=chosen,
+        titles=words.judges(home.evaluators), changes=place.get("mode") in ("change", "values"),
+        flagged=marks, chosen=chosen,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from math import floor, log10
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -36,6 +37,13 @@ def judge(name: str) -> str:
     said = " ".join(w.upper() if w in _ACRONYMS else w for w in plain.split("_"))
     said = said[0].upper() + said[1:]
     return one_line(said if plain == name else f"{said}, by people", 60)
+
+
+def judges(names: Sequence[str]) -> dict[str, str]:
+    """Headings of several evaluators; where two would be alike, each with the name it has."""
+    said = {name: judge(name) for name in names}
+    counted = Counter(said.values())
+    return {n: f"{h} ({one_line(n, 40)})" if counted[h] > 1 else h for n, h in said.items()}
 
 
 def cohort(values: Mapping[str, str | None]) -> str:

@@ -155,7 +155,8 @@ def _legend(found: Home) -> None:
             f"{home.MOST_ROWS} of {len(found.rows)} cohorts; the table has them all.", key="cut"
         )
     if found.quiet:
-        names = ", ".join(words.judge(e) for e in found.quiet)
+        titles = words.judges(found.evaluators)
+        names = ", ".join(titles[e] for e in found.quiet)
         text.mute(f"No failure found by {words.plural(len(found.quiet), 'evaluator')}: {names}.",
                   key="quiet")  # fmt: skip
 

@@ -24,6 +24,7 @@ def drawn(
     *,
     corner: str,
     changes: bool,
+    titles: Mapping[str, str],
     flagged: set[tuple[int, int]],
     chosen: tuple[int, int] | None,
 ) -> dict[str, Json]:
@@ -40,7 +41,7 @@ def drawn(
     ]
     return {
         "rows": lines,
-        "columns": [words.judge(name) for name in evaluators],
+        "columns": [titles[name] for name in evaluators],
         "corner": corner,
         "label": f"Fail rates of {len(rows)} cohorts by {len(evaluators)} evaluators",
         "chosen": None if chosen is None else list(chosen),

@@ -54,6 +54,13 @@ def test_one_line_is_one_line_and_can_be_printed(text: str) -> None:
     assert said.isprintable()
 
 
+def test_two_judges_that_would_be_called_alike_are_told_apart() -> None:
+    assert words.judges(["groundedness", "Groundedness", "pii_leak"]) == {
+        "groundedness": "Groundedness (groundedness)",
+        "Groundedness": "Groundedness (Groundedness)", "pii_leak": "PII leak",
+    }  # fmt: skip
+
+
 def test_a_cohort_names_what_is_not_set() -> None:
     assert words.cohort({"model": "m", "region": None}) == "m · no region"
     assert words.cohort({}) == "all runs"
