@@ -289,10 +289,10 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
         return None
     first, second = st.columns(2)
     with first:
-        at = names.index(given) if given in names else 0
+        at, titles = names.index(given) if given in names else 0, words.judges(names)
         place_of = st.selectbox(
             "Evaluator", range(len(names)), index=at, key="rule_evaluator",
-            format_func=lambda i: words.label(words.judge(names[i])),
+            format_func=lambda i: words.label(titles[names[i]]),
         )  # fmt: skip
         evaluator = names[int(place_of or 0)]
         by = st.multiselect(
