@@ -166,11 +166,12 @@ def dataset_export(
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
         place = projects.named(connection, project).id
         known = datasets.named(connection, place, name)
-        for case in datasets.cases(connection, place, known.id, version=number):
+        version = datasets.version_of(connection, place, known.id, number)
+        for case in datasets.cases(connection, place, known.id, version=version):
             told: dict[str, Any] = {"dataset": name, **asdict(case)}
             if whole:
                 told["run"] = datasets.trajectory(
-                    connection, place, known.id, case.key, version=number
+                    connection, place, known.id, case.key, version=version
                 )
             _print_line(told)
 
