@@ -65,6 +65,13 @@ def test_a_run_can_be_named_by_its_trace(filled: Engine) -> None:
     assert lines(call(filled, "dataset", "export", "one"))[0]["trace_id"] == trace
 
 
+def test_runs_are_named_by_trace_or_filtered_and_not_both(filled: Engine) -> None:
+    trace = lines(call(filled, "export", "--most", "1"))[0]["traces"][0]
+    with pytest.raises(WrongUse, match="--failed, --most would choose among others"):
+        call(filled, "dataset", "add", "one", "--trace", trace, "--failed", "--most", "1")
+    assert call(filled, "dataset", "list") == ""
+
+
 @pytest.mark.parametrize(
     "wanted", [("--trace", "0" * 32), ("--trace", "rubbish"), ("--agent", "x")]
 )
