@@ -51,15 +51,16 @@ def make_server(receiver: Receiver, address: str, *, limit: int, tls: Files | No
         handler = grpc.unary_unary_rpc_method_handler(_export(receiver, signal))
         generic = grpc.method_handlers_generic_handler(service, {"Export": handler})
         server.add_generic_rpc_handlers((generic,))
-    if tls is None:
-        port = server.add_insecure_port(address)
-    else:
-        port = server.add_secure_port(address, _credentials(tls))
-    if port == 0:
+    try:
+        if tls is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, _credentials(tls))
+    except RuntimeError as error:
         raise WaypostError(
             f"{address} cannot be listened on; is another collector running? "
             "Stop it, or choose another --otlp-grpc."
-        )
+        ) from error
     return server
 
 

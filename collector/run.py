@@ -19,6 +19,7 @@ from collector.receiver import Receiver
 from collector.rest import Rest
 from collector.server import application
 from collector.spool import Spool
+from waypost.ports import refuse_taken
 from waypost.settings import Settings
 from waypost.store.engine import Engine, connect
 from waypost.store.opened import database_url
@@ -46,6 +47,8 @@ class Collector:
     """The parts of one collector, wired together."""
 
     def __init__(self, settings: Settings, engine: Engine, rest: Engine) -> None:
+        # gRPC's own refusal comes late, and with lines of its library beside it.
+        refuse_taken(settings.host, [("--otlp-grpc", settings.otlp_grpc)])
         self._settings = settings
         self._rest = rest
         metrics = Metrics()

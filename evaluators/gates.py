@@ -105,10 +105,20 @@ def decide(
         met = (
             "the condition is met" if len(judged) == 1 else f"all {len(judged)} conditions are met"
         )
-        return Verdict(word, f"Yes: {met} over {plural(len(cases), 'case')}.", judged)
+        return Verdict(word, f"Yes: {met} over {_judged_of(judged, len(cases))}.", judged)
     lead = next(one for one in judged if one.word is word)
     begin = "No" if word is Word.NO else "Cannot know"
     return Verdict(word, f"{begin}: {lead.sentence}", judged)
+
+
+def _judged_of(judged: Sequence[Judged], of: int) -> str:
+    """How many cases a yes rests on, by the conditions with fewest and most verdicts."""
+    counts = sorted(int(one.rate.n) for one in judged) or [of]
+    least, most = counts[0], counts[-1]
+    if least == of:
+        return plural(of, "case")
+    begin = "" if least == most else f"{least:,} to "
+    return f"{begin}{plural(most, 'judged case')} of {of:,}"
 
 
 def judge(

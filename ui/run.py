@@ -10,6 +10,7 @@ from streamlit.web import bootstrap
 from ui import opened
 from ui.serve import build
 from ui.theme import THEME
+from waypost.ports import refuse_taken
 from waypost.settings import Settings
 from waypost.store import sessions
 from waypost.store.opened import store
@@ -19,6 +20,7 @@ _STOP_SECONDS: Final = 2
 
 def serve(settings: Settings) -> None:
     """Serve the pages on the host and port of `settings`; returns after SIGTERM or SIGINT."""
+    refuse_taken(settings.host, [("--ui", settings.ui)])
     with store(settings) as engine:
         with engine.begin() as connection:
             secret = sessions.secret(connection)

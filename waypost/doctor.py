@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from waypost.errors import WaypostError
+from waypost.ports import listens
 from waypost.settings import Settings
 from waypost.store import audit, cohort_values, keys, migrate, partitions, projects, reach
 from waypost.store.engine import connect, plainly, server_version
@@ -215,14 +215,6 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     for name, port in (
         ("otlp-http", settings.otlp_http), ("otlp-grpc", settings.otlp_grpc), ("ui", settings.ui)
     ):  # fmt: skip
-        open_ = _answers(settings.host, port)
+        open_ = listens(settings.host, port)
         said = f"{settings.host}:{port} " + ("answers" if open_ else "does not answer")
         yield Finding(f"port {name}", open_, said, "Start Waypost with `waypost up`.")
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True

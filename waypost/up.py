@@ -1,7 +1,6 @@
 """`waypost up`: the embedded Postgres and every part of Waypost as one process group."""
 
 import importlib.util
-import socket
 import ssl
 import time
 import urllib.request
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from waypost.errors import BadSetting, WaypostError
+from waypost.ports import listens, refuse_taken
 from waypost.settings import Settings
 from waypost.store import migrate
 from waypost.store.embedded import EmbeddedPostgres
@@ -43,7 +43,7 @@ def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
         url = server.start()
         say(f"Postgres is ready in {server.data} ({time.monotonic() - began:.1f} s).")
     try:
-        _refuse_taken_ports(settings, with_ui=with_ui)
+        refuse_taken(settings.host, _ports(settings, with_ui=with_ui))
         _migrate(url, say)
         watch = _Watch(server, say)
         supervisor = Supervisor(
@@ -76,20 +76,10 @@ def _refuse_open_doors(settings: Settings, *, with_ui: bool) -> None:
         )
 
 
-def _refuse_taken_ports(settings: Settings, *, with_ui: bool) -> None:
-    """A port that is taken is found before anything starts, and named with its option."""
+def _ports(settings: Settings, *, with_ui: bool) -> list[tuple[str, int]]:
+    """The ports that are listened on, each with its option."""
     wanted = [("--otlp-http", settings.otlp_http), ("--otlp-grpc", settings.otlp_grpc)]
-    wanted += [("--ui", settings.ui)] if with_ui else []
-    for option, port in wanted:
-        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port))
-            except OSError as error:
-                raise WaypostError(
-                    f"Port {port} of {settings.host} cannot be used: {error.strerror}. "
-                    f"Choose another with {option}."
-                ) from error
+    return wanted + ([("--ui", settings.ui)] if with_ui else [])
 
 
 def _migrate(url: str, say: Say) -> None:
@@ -163,7 +153,7 @@ def wait_ready(
     if has_room("collector"):
         checks.append(lambda: _receives(settings))
     if with_ui and has_room("dashboard"):
-        checks.append(lambda: _listens(settings.host, settings.ui))
+        checks.append(lambda: listens(settings.host, settings.ui))
     while time.monotonic() < deadline and not until():
         if all(check() for check in checks):
             return True
@@ -177,7 +167,7 @@ def _host(settings: Settings) -> str:
 
 def _receives(settings: Settings) -> bool:
     if settings.tls_client_ca is not None:  # it asks for a certificate, and there is none here
-        return _listens(settings.host, settings.otlp_http)
+        return listens(settings.host, settings.otlp_http)
     context = ssl.create_default_context()
     context.check_hostname = False  # the certificate is for the name that senders use
     context.verify_mode = ssl.CERT_NONE
@@ -187,14 +177,6 @@ def _receives(settings: Settings) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _greet(settings: Settings, *, with_ui: bool, say: Say) -> None:

@@ -145,16 +145,18 @@ def is_one_sentence(done: "subprocess.CompletedProcess[str]", code: int, said: s
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_taken_port_is_named_with_its_option() -> None:
+@pytest.mark.parametrize(
+    ("verb", "option"), [("up", "--otlp-http"), ("collect", "--otlp-grpc"), ("ui", "--ui")]
+)
+def test_a_taken_port_is_named_with_its_option(verb: str, option: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        nowhere = ("--database-url", "postgresql://127.0.0.1:1/x")
-        done = run_waypost("up", *nowhere, "--otlp-http", port)
-    assert done.returncode == 1
-    assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
-    assert "--otlp-http" in done.stderr
+        nowhere = ("--data", str(tmp_path), "--database-url", "postgresql://127.0.0.1:1/x")
+        done = run_waypost(verb, *nowhere, option, port)
+    is_one_sentence(done, 1, f"Port {port} of 127.0.0.1 cannot be used")
+    assert option in done.stderr
 
 
 def test_doctor_says_how_to_mend_what_is_down(tmp_path: Path) -> None:

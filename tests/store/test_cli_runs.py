@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from tests import seed
 from waypost.cli import waypost
-from waypost.errors import WrongUse
+from waypost.errors import NotFound, WrongUse
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -52,10 +52,24 @@ def test_failed_runs_become_cases_and_leave_again_with_their_steps(filled: Engin
     assert [len(case["run"]["steps"]) for case in cases] == [case["steps"] for case in cases]
 
 
+def test_a_version_that_there_is_not_yet_is_not_exported(filled: Engine) -> None:
+    call(filled, "dataset", "add", "one", "--most", "1")
+    assert len(lines(call(filled, "dataset", "export", "one", "--version", "1"))) == 1
+    with pytest.raises(NotFound, match="has no version 7; its newest is 1"):
+        call(filled, "dataset", "export", "one", "--version", "7")
+
+
 def test_a_run_can_be_named_by_its_trace(filled: Engine) -> None:
     trace = lines(call(filled, "export", "--most", "1"))[0]["traces"][0]
     call(filled, "dataset", "add", "one", "--trace", trace)
     assert lines(call(filled, "dataset", "export", "one"))[0]["trace_id"] == trace
+
+
+def test_runs_are_named_by_trace_or_filtered_and_not_both(filled: Engine) -> None:
+    trace = lines(call(filled, "export", "--most", "1"))[0]["traces"][0]
+    with pytest.raises(WrongUse, match="--failed, --most would choose among others"):
+        call(filled, "dataset", "add", "one", "--trace", trace, "--failed", "--most", "1")
+    assert call(filled, "dataset", "list") == ""
 
 
 @pytest.mark.parametrize(

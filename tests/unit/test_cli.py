@@ -67,6 +67,35 @@ def test_wrong_words_lead_to_the_help(
     assert capsys.readouterr().err.startswith(said)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("project", "list"), ("dataset", "export", "x"), ("export",), ("evaluate", "--yes"),
+        ("retain", "--days", "3"), ("key", "create"), ("evaluators", "set", "loop", "sampling=1"),
+        ("alerts", "list"), ("gate", "x", "--trial", "y"), ("reread",), ("demo", "--once"),
+        ("forget", "--user", "ann", "--yes"), ("collect", "--otlp-grpc", "4399"), ("work",),
+        ("ui", "--ui", "4398"), ("replay", "x", "--agent", "a:b"), ("import", "cases.jsonl"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_folder_is_said_and_not_made(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "cases.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr("evaluators.run.spare_garbage", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["waypost", *words, "--data", "misspelt"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert f"There is no Waypost in {tmp_path / 'misspelt'}; `waypost up` makes one there" in said
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "misspelt").exists()
+
+
 def test_the_command_for_the_gate_can_be_pasted() -> None:
     asking = datasets.asking_the_gate
     assert asking("refunds", "v16", "default") == "waypost gate refunds --trial v16"

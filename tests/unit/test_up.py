@@ -55,6 +55,15 @@ def test_the_demo_says_that_a_certificate_cannot_be_checked(
     wait_for(secure.receiver)
 
 
+def test_what_is_waited_for_is_said_and_where_nobody_listens_not_for_long(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    target = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(WaypostError, match=f"No collector answers at {target}; start one"):
+        wait_for(target, refused_seconds=2)
+    assert capsys.readouterr().err == f"Waiting for a collector at {target} …\n"
+
+
 def test_what_does_not_answer_in_time_is_not_called_up() -> None:
     silent = Settings(otlp_http=free_port())
     assert not wait_ready(silent, with_ui=False, until=lambda: False, seconds=0.2)

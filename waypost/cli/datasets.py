@@ -1,12 +1,13 @@
 """Runs out of the store: as a dataset of cases, or as JSON lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from waypost.cli.options import (
     TRACE,
@@ -96,6 +97,8 @@ def dataset_add(
 
     The runs are those of a filter, or those whose trace ids are given.
     """
+    if traces:
+        _refuse_filter([*wanted, "most"])
     with store(settings_of(data, database_url)) as engine, engine.begin() as connection:
         known = projects.named(connection, project)
         found = list(
@@ -129,6 +132,17 @@ def dataset_delete(
         sure(f"Dataset {name} will be gone for good with {holds}. Go on?", yes=yes)
         datasets.delete(connection, place, known.id, by=person())
     click.echo(f"Dataset {name} is deleted.")
+
+
+def _refuse_filter(options: Iterable[str]) -> None:
+    """WrongUse when a filter is given beside --trace, which names runs one by one."""
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{o}" for o in options if source(o) is ParameterSource.COMMANDLINE]
+    if given:
+        raise WrongUse(
+            f"--trace names the runs one by one, and {', '.join(given)} would choose among others; "
+            "give one or the other."
+        )
 
 
 def told_new(added: int, of: int, dataset: str) -> str:
@@ -166,11 +180,12 @@ def dataset_export(
     with store(settings_of(data, database_url)) as engine, engine.connect() as connection:
         place = projects.named(connection, project).id
         known = datasets.named(connection, place, name)
-        for case in datasets.cases(connection, place, known.id, version=number):
+        version = datasets.version_of(connection, place, known.id, number)
+        for case in datasets.cases(connection, place, known.id, version=version):
             told: dict[str, Any] = {"dataset": name, **asdict(case)}
             if whole:
                 told["run"] = datasets.trajectory(
-                    connection, place, known.id, case.key, version=number
+                    connection, place, known.id, case.key, version=version
                 )
             _print_line(told)
 

@@ -20,6 +20,8 @@ from waypost.store.opened import store
 
 AGENT = "benefits_assistant"
 _WAIT_SECONDS = 60
+_REFUSED_SECONDS = 10
+_SILENT_SECONDS = 1
 
 
 def demo(
@@ -30,7 +32,8 @@ def demo(
         click.echo("The demo's runs are there already.")
         return
     target = endpoint or settings.receiver
-    wait_for(target)
+    # Once is how `up` starts it, beside a collector that may take long to start on a busy machine.
+    wait_for(target, refused_seconds=_WAIT_SECONDS if once else _REFUSED_SECONDS)
     click.echo(f"Sending {plural(count, 'run')} of a benefits assistant, spread over two days …")
     sent = _send(target, key=key, count=count, seed=seed)
     click.echo(
@@ -68,9 +71,13 @@ def _is_there(settings: Settings) -> bool:
         return bool(traces.page(connection, project.id, wanted, most=1))
 
 
-def wait_for(target: str) -> None:
-    """Return once a collector answers there; WaypostError when none does or none may be trusted."""
-    deadline = time.monotonic() + _WAIT_SECONDS
+def wait_for(target: str, *, refused_seconds: float = _REFUSED_SECONDS) -> None:
+    """Return once a collector answers there; WaypostError when none does or none may be trusted.
+
+    Where nobody listens it gives up sooner than where an answer takes long.
+    """
+    began = time.monotonic()
+    is_said = False
     while True:
         try:
             with urllib.request.urlopen(f"{target}/healthz", timeout=2):  # noqa: S310 - our collector's address
@@ -79,10 +86,15 @@ def wait_for(target: str) -> None:
             return
         except OSError as error:
             _refuse_unchecked(target, error)
-            if time.monotonic() > deadline:
+            refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+            waited = time.monotonic() - began
+            if waited > (refused_seconds if refused else _WAIT_SECONDS):
                 raise WaypostError(
                     f"No collector answers at {target}; start one with `waypost up`."
                 ) from error
+            if waited > _SILENT_SECONDS and not is_said:
+                click.echo(f"Waiting for a collector at {target} …", err=True)
+                is_said = True
             time.sleep(0.5)
 
 

@@ -285,6 +285,19 @@ def _next(connection: Connection, project_id: int, dataset_id: int, by: Person, 
     return int(version)
 
 
+def version_of(connection: Connection, project_id: int, dataset_id: int, wanted: int | None) -> int:
+    """The number of that version, or of the newest; NotFound for one that there is not yet."""
+    newest = connection.execute(
+        sa.text("select version from dataset where id = :id and project_id = :project_id"),
+        {"id": dataset_id, "project_id": project_id},
+    ).scalar()
+    if newest is None:
+        raise NotFound(f"There is no dataset {dataset_id} in this project.")
+    if wanted is not None and not 1 <= wanted <= newest:
+        raise NotFound(f"The dataset has no version {wanted}; its newest is {newest}.")
+    return int(newest if wanted is None else wanted)
+
+
 def cases(
     connection: Connection, project_id: int, dataset_id: int, *, version: int | None = None
 ) -> list[Case]:

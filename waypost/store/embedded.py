@@ -110,7 +110,7 @@ class EmbeddedPostgres:
         self._clear_stale()
         if self.answers():
             return False
-        if not (self.cluster / "PG_VERSION").exists():
+        if not self.is_made():
             self._create_cluster()
         self._write_config()
         self._run_pg_ctl_start()
@@ -144,6 +144,13 @@ class EmbeddedPostgres:
         except psycopg.OperationalError as error:
             return "too many clients" in str(error) or "reserved for" in str(error)
         return True
+
+    def is_made(self) -> bool:
+        """Whether there is a cluster, running or not; one that cannot be looked at is there."""
+        try:
+            return (self.cluster / "PG_VERSION").exists()
+        except PermissionError:
+            return True
 
     def postmaster(self) -> psutil.Process | None:
         """The live postmaster of this cluster; a zombie or another program is none."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.engine import Engine
 
+from waypost.errors import WrongUse
 from waypost.settings import Settings
 from waypost.store.embedded import EmbeddedPostgres
 from waypost.store.engine import connect, plainly
@@ -17,8 +18,11 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
-    """The URL to use; an embedded server that does not run is started for the block."""
+def database_url(settings: Settings, *, makes: bool = False) -> Iterator[str]:
+    """The URL to use; an embedded server that does not run is started for the block.
+
+    One that there is not yet is made only by what `makes` one: elsewhere its folder is misspelt.
+    """
     if settings.database_url:
         yield settings.database_url
         return
@@ -26,14 +30,22 @@ def database_url(settings: Settings) -> Iterator[str]:
     if server.answers():
         yield server.url
         return
+    if not (makes or server.is_made()):
+        raise WrongUse(
+            f"There is no Waypost in {server.data}; `waypost up` makes one there, and --data names "
+            "another folder."
+        )
     with server:
         yield server.url
 
 
 @contextmanager
 def store(settings: Settings, *, checked: bool = True) -> Iterator[Engine]:
-    """An engine over the installation's database; SchemaBehind when it must be migrated first."""
-    with database_url(settings) as url:
+    """An engine over the installation's database; SchemaBehind when it must be migrated first.
+
+    Unless that is `checked` it is made where there is none.
+    """
+    with database_url(settings, makes=not checked) as url:
         engine = connect(url)
         try:
             if checked:

@@ -15,7 +15,7 @@ from waypost.errors import NotFound, WrongUse
 from waypost.records import Json
 from waypost.redact import Redactor
 from waypost.roles import Person, Role
-from waypost.store import audit, projects
+from waypost.store import audit, datasets, projects
 
 _ANSWER, _ERROR, _NOTE, _SENTENCE = 100_000, 4000, 2000, 4000
 _DIFFERENCES, _DECISION = 256 << 10, 1 << 20
@@ -96,7 +96,7 @@ def begin(
     name = name.strip()
     if not name or len(name) > 100 or not name.isprintable():
         raise WrongUse(f"{name!r} cannot name a trial; use 1 to 100 printable characters.")
-    number = _version(connection, project_id, dataset_id, version)
+    number = datasets.version_of(connection, project_id, dataset_id, version)
     made = connection.execute(
         sa.text("""
             insert into trial (dataset_id, name, version, note, made_by)
@@ -116,18 +116,6 @@ def begin(
     said = {"dataset": dataset_id, "version": number}
     audit.note(connection, project_id, actor, "trial.begin", name, after=said)
     return named(connection, project_id, dataset_id, name)
-
-
-def _version(connection: Connection, project_id: int, dataset_id: int, wanted: int | None) -> int:
-    newest = connection.execute(
-        sa.text("select version from dataset where id = :id and project_id = :project_id"),
-        {"id": dataset_id, "project_id": project_id},
-    ).scalar()
-    if newest is None:
-        raise NotFound(f"There is no dataset {dataset_id} in this project.")
-    if wanted is not None and not 1 <= wanted <= newest:
-        raise NotFound(f"The dataset has no version {wanted}; its newest is {newest}.")
-    return int(newest if wanted is None else wanted)
 
 
 def every(connection: Connection, project_id: int, dataset_id: int) -> list[Trial]:

@@ -86,6 +86,14 @@ def test_abstentions_are_counted_apart() -> None:
     assert found.apart == {"abstained": 1, "not scored": 1}
 
 
+def test_a_yes_names_the_cases_that_were_judged() -> None:
+    silent = {"groundedness": Outcomes(abstained=1)}
+    held = [*cases(0, 80), *(case(f"s{n}", scores=silent) for n in range(7))]
+    one, two = decide([GROUNDED], held), decide([GROUNDED, Condition("errors", limit=0.1)], held)
+    assert one.sentence == "Yes: the condition is met over 80 judged cases of 87."
+    assert two.sentence == "Yes: all 2 conditions are met over 80 to 87 judged cases of 87."
+
+
 def test_where_nothing_was_judged_nothing_can_be_known() -> None:
     found = judge(Condition("toxicity", limit=0.5), cases(0, 80))
     assert found.word is Word.UNKNOWN
