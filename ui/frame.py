@@ -72,6 +72,7 @@ def draw_controls(screen: Screen) -> None:
     st.session_state[PLACE] = found
     if screen.bare:
         st.html(f'<h1 class="wp-hidden">{escape(screen.title)}</h1>')
+        _say_which(found)
         return
     with st.container(key="frame", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="frame_title", width="stretch", gap=None):
@@ -89,6 +90,18 @@ def draw_controls(screen: Screen) -> None:
             st.rerun()
         if screen.windowed:
             _windows(found.win)
+    _say_which(found)
+
+
+def _say_which(found: Place) -> None:
+    """An address may name a project that is not here, as in a link from another installation."""
+    wanted = place.get("project", DEFAULT)
+    if wanted not in (found.project.name, DEFAULT):
+        st.warning(
+            f"There is no project {words.label(wanted)} here. This is "
+            f"{words.label(found.project.name)}.",
+            icon="⚠️",
+        )
 
 
 def _project(known: list[Project]) -> Project:

@@ -127,7 +127,11 @@ def _chosen(incidents: Sequence[Incident], rows: Sequence[int]) -> Incident | No
     if rows and rows[0] < len(incidents):
         return incidents[rows[0]]
     wanted = place.number("incident")
-    return next((i for i in incidents if i.id == wanted), None)
+    found = next((i for i in incidents if i.id == wanted), None)
+    if found is None and place.get("incident"):
+        named = words.one_line(place.get("incident"), 20)
+        text.mute(f"There is no incident {named} among the newest.", key="no_incident")
+    return found
 
 
 def _incident(here: Place, incident: Incident, rules: Sequence[StoredRule]) -> None:

@@ -169,6 +169,9 @@ def _choose(known: Sequence[Dataset]) -> Dataset | None:
         place.put(dataset=known[rows[0]].name)
         return known[rows[0]]
     wanted = place.get("dataset")
+    if wanted and all(d.name != wanted for d in known):
+        text.mute(f"There is no dataset {words.one_line(wanted, 60)}.", key="no_dataset")
+        return None
     return next((d for d in known if d.name == wanted), known[0] if len(known) == 1 else None)
 
 

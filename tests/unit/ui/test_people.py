@@ -58,6 +58,14 @@ def test_an_incident_of_missing_data_tells_of_no_rate(engine: Engine) -> None:
     assert "eu" in set(frames(page)[0]["cohorts"])
 
 
+def test_what_an_address_names_and_is_not_here_is_said(engine: Engine) -> None:
+    open_incident(engine)
+    said = texts(open_screen("alerts", incident="99", project="nowhere"))
+    assert "There is no project nowhere here. This is default." in said
+    assert "There is no incident 99 among the newest." in said
+    assert "There is no" not in texts(open_screen("alerts", incident="1", project="default"))
+
+
 def test_somebody_looks_into_an_incident(engine: Engine) -> None:
     number = open_incident(engine)
     page = open_screen("alerts", incident=str(number))
