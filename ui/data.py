@@ -3,7 +3,7 @@
 import datetime as dt
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +18,7 @@ from ui.place import Place
 from ui.runs import Opened
 from ui.users import by_oidc, read_users
 from waypost import previews
+from waypost.changes import Version
 from waypost.errors import NotAllowed, StoreAway
 from waypost.records import Trajectory
 from waypost.roles import Person
@@ -382,13 +383,20 @@ def has_runs_now(here: Place) -> bool:
         return stamps.has_any(connection, here.project.id)
 
 
-def first_seen(place: Place, values: Mapping[str, str]) -> list[tuple[dt.datetime, str]]:
-    """What came first in this window and concerns these cohort values; tools and policies all."""
-    known = set(values.values())
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a cell fails and since when, in sentences; the versions that its runs carry."""
+
+    sentences: list[str]
+    versions: frozenset[Version]
+
+
+def first_seen(place: Place, carried: Set[Version]) -> list[tuple[dt.datetime, str]]:
+    """What came first in this window of these versions."""
     return [
         (at, " ".join(t for t in (kind, name, version) if t))
         for kind, name, version, at in _first_seen(place)
-        if kind not in ("prompt", "model") or name in known or version in known
+        if (kind, name, version) in carried
     ]
 
 
@@ -398,15 +406,15 @@ def _first_seen(place: Place) -> list[tuple[str, str, str, dt.datetime]]:
         return stamps.first_seen(connection, place.project.id, place.window().since)
 
 
-def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> list[str]:
-    """Why a cell fails and since when, in sentences."""
+def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> Explained:
+    """What is found out about a cell."""
     return _explained(place, evaluator, tuple(where.items()))
 
 
 @kept
 def _explained(
     place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
-) -> list[str]:
+) -> Explained:
     fixed, window = dict(where), place.window()
     longer = rates.Window(window.since - 2 * place.span, window.until)
     with reading() as connection:
@@ -426,10 +434,11 @@ def _explained(
         first = functools.partial(
             explain.first_bad_step, connection, place.project.id, bad, longer.since
         )
-        return sentences.of_cell(
+        said = sentences.of_cell(
             began, slices, first(), own=first(evaluator=evaluator), fresh=fresh,
             judge=words.judge(evaluator),
         )  # fmt: skip
+        return Explained(said, frozenset(items.versions))
 
 
 # ---------------------------------------------------------------- judges and people

@@ -4,12 +4,14 @@ import datetime as dt
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 import streamlit as st
 from sqlalchemy.engine import Engine
 
 from tests import seed
 from tests.unit.ui.pages import frames, open_screen, texts
 from ui import data
+from ui.place import Place
 from waypost.roles import Person, Role
 from waypost.store import alerts, datasets, incidents, keys, projects, reviews
 from waypost.store.audit import Actor
@@ -215,6 +217,21 @@ def test_a_cell_of_the_address_is_explained(engine: Engine) -> None:
     assert "Groundedness in v15 · claude-haiku-4-5 · eu" in said
     assert "failed (interval" in said
     assert "first bad step is mostly step" in said
+
+
+def test_only_what_a_cell_s_own_runs_carry_is_marked_in_its_line(engine: Engine) -> None:
+    seed.seed(engine, runs=200)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("insert into first_seen values (1, 'tool', 'another_agent_s', 'a1', now())")
+        )
+    here = Place(data.all_projects()[0], "24h", None, None)
+    where = {"prompt_version": "v15", "model": "claude-haiku-4-5", "region": "eu"}
+    carried = data.explained(here, "groundedness", where).versions
+    marked = [said for _, said in data.first_seen(here, carried)]
+    everything = {("tool", "another_agent_s", "a1"), *carried}
+    assert "another_agent_s" not in " ".join(marked)
+    assert "tool another_agent_s a1" in [s for _, s in data.first_seen(here, everything)]
 
 
 def test_a_selection_that_outlives_the_last_rule_chooses_nothing(engine: Engine) -> None:
