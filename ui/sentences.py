@@ -47,14 +47,10 @@ def of_cell(
         said += [_cause(fresh.fails, cause) for cause in fresh.causes[:2]]
     said += [_slice(one) for one in slices]
     if first is not None:
-        said.append(f"The first bad step is mostly {_step(first)}.")
+        said.append(f"The first bad step is mostly {first}.")
     if own is not None and (first is None or own.step != first.step):
-        said.append(f"The first that failed {judge} is mostly {_step(own)}.")
+        said.append(f"The first that failed {judge} is mostly {own}.")
     return [words.one_line(line, 300) for line in said]
-
-
-def _step(bad: FirstBad) -> str:
-    return f"step {bad.step}, {bad.tool or bad.kind} ({bad.runs} of {bad.of} failing runs)"
 
 
 def _cause(at: dt.datetime, cause: Cause) -> str:

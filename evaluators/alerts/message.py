@@ -12,7 +12,6 @@ from waypost import links
 from waypost.rates import percent
 from waypost.store import projects
 from waypost.store.engine import Connection
-from waypost.store.explain import FirstBad
 from waypost.store.incidents import Incident, Member
 
 _COHORTS = 10
@@ -171,15 +170,10 @@ def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.dateti
     lines += [f"Why: {reason.brief}." for reason in told.reasons]
     bad, own = told.first_bad, told.first_failed
     if bad is not None:
-        lines.append(f"First bad step is usually {_step(bad)}.")
+        lines.append(f"First bad step is usually {bad}.")
     if own is not None and (bad is None or own.step != bad.step):
-        lines.append(f"The first that failed {rule.evaluator} is usually {_step(own)}.")
+        lines.append(f"The first that failed {rule.evaluator} is usually {own}.")
     return lines
-
-
-def _step(bad: FirstBad) -> str:
-    what = f"{bad.kind} {bad.tool}" if bad.tool else bad.kind
-    return f"step {bad.step}, {what} ({bad.runs} of {bad.of} runs)"
 
 
 def _rate(rule: Rule, told: Findings) -> str:

@@ -78,6 +78,10 @@ class FirstBad:
     runs: int
     of: int
 
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.tool}" if self.tool else self.kind
+        return f"step {self.step}, {what} ({self.runs} of {self.of} failing runs)"
+
 
 def why(items: Items, *, most: int = 3, skip: Sequence[str] = ()) -> list[Slice]:
     """The slices in which failures gather; `skip` leaves out keys that are known already."""

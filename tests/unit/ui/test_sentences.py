@@ -18,16 +18,16 @@ EXPORT = FirstBad(5, "tool", "export_payroll", 12, 13)
 @pytest.mark.parametrize(
     ("first", "own", "said"),
     [
-        (SEARCH, SEARCH, ["The first bad step is mostly step 2, search_handbook"]),
-        (SEARCH, EXPORT, ["The first bad step is mostly step 2, search_handbook",
-                          "The first that failed Policy broken is mostly step 5, export_payroll"]),
+        (SEARCH, SEARCH, ["The first bad step is mostly step 2, tool search_handbook"]),
+        (SEARCH, EXPORT, ["The first bad step is mostly step 2, tool search_handbook",
+                          "The first that failed Costs is mostly step 5, tool export_payroll"]),
         (None, None, []),
     ],
 )  # fmt: skip
 def test_the_first_bad_step_and_the_first_this_judge_failed_are_told_apart(
     first: FirstBad | None, own: FirstBad | None, said: list[str]
 ) -> None:
-    found = sentences.of_cell(Since(None), [], first, own=own, judge="Policy broken")
+    found = sentences.of_cell(Since(None), [], first, own=own, judge="Costs")
     assert [line.partition(" (")[0] for line in found] == said
 
 
