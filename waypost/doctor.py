@@ -1,6 +1,7 @@
 """What is wrong with an installation, and how to mend it."""
 
 import datetime as dt
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from waypost import running
 from waypost.errors import WaypostError
 from waypost.ports import listens
 from waypost.settings import Settings
@@ -185,8 +187,16 @@ def _read_config(settings: Settings) -> None:
     build_plans(settings)
     document = read(settings.config)
     parse_all(document)
-    targets(document)
+    if not _is_of_up(settings):
+        targets(document)
     parse_gates(document)
+
+
+def _is_of_up(settings: Settings) -> bool:
+    """Whether the file is known from an `up` that runs: channels take secrets from the environment
+    of its shell, which may lack here."""
+    there = running.found(settings.data).get("WAYPOST_CONFIG")
+    return there == str(settings.config) and "WAYPOST_CONFIG" not in os.environ
 
 
 def _read_users(settings: Settings) -> None:

@@ -5,8 +5,11 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+from waypost import running
 from waypost.errors import BadSetting, WaypostError
 from waypost.ports import listens, refuse_taken
 from waypost.settings import Settings
@@ -22,12 +25,15 @@ ROOMS = {
     "worker": "evaluators.run",
     "dashboard": "ui.run",
 }
+_DEMO = Path(__file__).parent / "demo" / "waypost.toml"
 _READY_SECONDS = 60
 Say = Callable[[str], None]
 
 
 def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
     """Run until a signal; returns once everything is stopped."""
+    if demo:
+        settings = replace(settings, config=settings.config or _DEMO)
     _refuse_open_doors(settings, with_ui=with_ui)
     server = None if settings.database_url else embedded(settings)
     stopped = False
@@ -48,11 +54,11 @@ def up(settings: Settings, *, with_ui: bool, demo: bool, say: Say) -> None:
         watch = _Watch(server, say)
         supervisor = Supervisor(
             _parts(settings, with_ui=with_ui, demo=demo),
-            environment=_environment(settings, url, demo=demo),
+            environment=_environment(settings, url),
             say=say,
             check=watch,
         )
-        with on_signals(stop):
+        with on_signals(stop), nullcontext() if server is None else running.told(settings):
             supervisor.start()
             if wait_ready(settings, with_ui=with_ui, until=lambda: stopped):
                 _greet(settings, with_ui=with_ui, say=say)
@@ -110,8 +116,8 @@ def has_room(name: str) -> bool:
         return False
 
 
-def _environment(settings: Settings, url: str, *, demo: bool) -> dict[str, str]:
-    config = settings.config or (Path(__file__).parent / "demo" / "waypost.toml" if demo else None)
+def _environment(settings: Settings, url: str) -> dict[str, str]:
+    config = settings.config
     return {
         **({"WAYPOST_CONFIG": str(config.resolve())} if config else {}),
         "WAYPOST_DATABASE_URL": url,

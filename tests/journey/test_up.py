@@ -91,6 +91,8 @@ def test_up_outlives_its_postgres_takes_over_what_a_killed_one_left_and_stops_cl
     second = say("up")
     assert (second.returncode, "already runs" in second.stderr) == (1, True)
     assert json.loads(say("project", "list", "--json").stdout)[0]["name"] == "default"
+    findings = {f["check"]: f for f in json.loads(say("doctor", "--json").stdout)}
+    assert findings["port otlp-http"]["said"] == f"127.0.0.1:{up.ports['otlp-http']} answers"
     assert up.end(signal.SIGINT) == 0
     assert alive(parts, 15) == []
     assert EmbeddedPostgres(data).postmaster() is None

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 import orjson
 
+from waypost import running
 from waypost.errors import NotAllowed, WrongUse
 from waypost.roles import Person, Role
 from waypost.settings import Settings
@@ -110,7 +111,13 @@ def filter_of(
 
 
 def settings_of(data: Path | None, database_url: str | None, **more: object) -> Settings:
-    return Settings.read().replace(data=data, database_url=database_url, **more)
+    """The settings of a verb: its options, the environment, what runs in the folder, defaults."""
+    given = Settings.read().replace(data=data, database_url=database_url)
+    if not given.database_url:
+        there = running.found(given.data)
+        there = {k: v for k, v in there.items() if f"{k}_FILE" not in os.environ}
+        given = Settings.read({**there, **os.environ})
+    return given.replace(data=data, database_url=database_url, **more)
 
 
 def actor() -> Actor:
