@@ -92,6 +92,8 @@ class Reader:
         self._identities.read(draft, cohorts, alike.sayers)
         read_feedback(draft)
         read_outcome(draft)
+        if any(note.startswith(UNREAD) for note in draft.notes):
+            draft.keep_all()  # at the end, for whoever read after the failure took some as well
         if self._prices is not None and draft.kind is Kind.LLM:
             _price(draft, self._prices)
         step = _step(draft, chosen.name)
@@ -124,7 +126,6 @@ def _fill(draft: Draft, convention: Convention, read: Callable[[Draft], None]) -
     try:
         read(draft)
     except Exception:  # noqa: BLE001 - whatever a span holds, its request must not be lost for it
-        draft.keep_all()
         draft.notes.append(f"{UNREAD}:{convention.name}")
 
 

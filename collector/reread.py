@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from collector.convention import UNREAD, Reader
+from collector.reading.draft import SHORTENED
 from waypost.assembly import Cohorts
 from waypost.records import Event, Json, RawSpan, Status, Step
 
@@ -15,7 +16,6 @@ _WHOLE: Final = ("kind", "name", "convention", "operation", "attributes", "origi
 # What may have come from events and payloads that are no longer there.
 _ONCE: Final = ("error", "status", "memory", "notes")
 _MESSAGES: Final = ("input", "output")
-_SHORTENED: Final = "shortened:"
 
 
 def span_of(step: Step) -> RawSpan:
@@ -42,7 +42,7 @@ def span_of(step: Step) -> RawSpan:
 
 def _heads(step: Step) -> set[str]:
     """The attributes of which only the head was kept, which nothing can be read from."""
-    heads = (n[len(_SHORTENED) :] for n in step.notes if n.startswith(_SHORTENED))
+    heads = (n[len(SHORTENED) :] for n in step.notes if n.startswith(SHORTENED))
     return {head.rpartition("=")[0] for head in heads}
 
 

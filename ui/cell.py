@@ -35,7 +35,7 @@ def draw(here: Place, one: Compared) -> None:
     newest = data.failing(here, one.evaluator, where)
     _sentences(here, one, newest)
     trend(points, usual=usual, marks=marks_of(here, one), since=since,
-          until=here.window().until)  # fmt: skip
+          until=here.window().until, step=data.step_of_line(here, _BACK))  # fmt: skip
     _newest(here, one, newest)
     _buttons(here, one)
 

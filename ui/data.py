@@ -198,17 +198,28 @@ def compared(
     return _compared(place, tuple(keys), tuple(sides))
 
 
+def step_of(window: rates.Window) -> dt.timedelta:
+    """How long each point of a line counts."""
+    long = window.until - window.since > dt.timedelta(days=10)
+    return rates.DAY if long else rates.HOUR
+
+
+def step_of_line(place: Place, back: int) -> dt.timedelta:
+    """How long each point of a cell's line counts."""
+    window = place.window()
+    return step_of(rates.Window(window.since - dt.timedelta(days=back), window.until))
+
+
 @kept
 def _series(
     place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], back: int
 ) -> list[rates.Point]:
     window = place.window()
     window = rates.Window(window.since - dt.timedelta(days=back), window.until)
-    long = window.until - window.since > dt.timedelta(days=10)
     with reading() as connection:
         return rates.series(
             connection, place.project.id, window, evaluator, where=dict(where),
-            step=rates.DAY if long else rates.HOUR,
+            step=step_of(window),
         )  # fmt: skip
 
 
@@ -241,7 +252,7 @@ def failing(
 def _first_failing(
     place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...], hour: dt.datetime
 ) -> dt.datetime | None:
-    window = rates.Window(hour, hour + rates.HOUR)
+    window = rates.Window(hour, hour + step_of_line(place, 1))
     with reading() as connection:
         return rates.first_failing(
             connection, place.project.id, window, evaluator, where=dict(where)
@@ -422,13 +433,18 @@ def _explained(
             connection, place.project.id, longer, evaluator, where=fixed, most=_EXPLAINED
         )
         began = explain.since_when(connection, place.project.id, items)
-        is_new = bool(items.times) and items.times[0] > longer.since + explain.NEAR
         fresh = None
-        if began.point is None and is_new and any(items.failed):
+        if (
+            began.point is None
+            and any(items.failed)
+            and len(items.times) < _EXPLAINED
+            and not (_came_before(connection, place, items.times[0], evaluator, fixed))
+        ):
             at = items.times[items.failed.index(True)]
             own = {value for value in fixed.values() if value}
             came = explain.came_near(connection, place.project.id, at, own)
-            fresh = sentences.Fresh(items.times[0], at, came)
+            carried = [c for c in came if (c.kind, c.name, c.version) in items.versions]
+            fresh = sentences.Fresh(items.times[0], at, carried)
         slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
         first = functools.partial(
@@ -439,6 +455,17 @@ def _explained(
             judge=words.judge(evaluator),
         )  # fmt: skip
         return Explained(said, frozenset(items.versions))
+
+
+def _came_before(
+    connection: Connection, place: Place, at: dt.datetime, evaluator: str, where: rates.Where
+) -> bool:
+    """Whether a cell was judged in the week before the hour of this moment."""
+    hour = rates.floor(at, rates.HOUR)
+    window = rates.Window(hour - dt.timedelta(days=7), hour)
+    return bool(
+        rates.by_cohort(connection, place.project.id, window, evaluators=[evaluator], where=where)
+    )
 
 
 # ---------------------------------------------------------------- judges and people

@@ -97,11 +97,8 @@ def _say_which(found: Place) -> None:
     """An address may name a project that is not here, as in a link from another installation."""
     wanted = place.get("project", DEFAULT)
     if wanted not in (found.project.name, DEFAULT):
-        st.warning(
-            f"There is no project {words.label(wanted)} here. This is "
-            f"{words.label(found.project.name)}.",
-            icon="⚠️",
-        )
+        named = words.one_line(wanted, 60)
+        st.text(f"⚠ There is no project {named} here. This is {found.project.name}.")
 
 
 def _project(known: list[Project]) -> Project:

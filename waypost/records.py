@@ -387,7 +387,9 @@ class Trajectory:
         """What a run ended in: said by its outermost span that knows, else by its last step."""
         if self.status is not Status.ERROR:
             return None
-        spans = (*self.scopes, *reversed(self.steps))
+        last = self.traces[-1]  # which tells the status, too
+        scopes = sorted(self.scopes, key=lambda s: s.trace_id != last)
+        spans = (*scopes, *reversed(self.steps))
         return next((s.error for s in spans if s.error is not None), None)
 
     @property

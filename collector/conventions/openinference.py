@@ -188,7 +188,8 @@ def _read_tool(draft: Draft) -> None:
 def _answer_in(draft: Draft, value: Json) -> Json:
     """What a tool gave back; Gemini's answer, as ADK keeps it, names the tool and the call."""
     found = draft.object(_OUT)
-    if {"name", "response"} <= found.keys() <= _ANSWER and found["name"] == draft.fields["tool"]:
+    tool = draft.fields.get("tool")
+    if {"name", "response"} <= found.keys() <= _ANSWER and found["name"] == tool:
         draft.put("call_id", as_text(found.get("id")))
         return found["response"]
     return _declared(draft, value)

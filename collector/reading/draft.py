@@ -11,6 +11,7 @@ from waypost.records import Content, Event, Feedback, Json, Kind, Message, RawSp
 _SAID: Final[Mapping[str, type]] = {
     "system": tuple, "tools": tuple, "arguments": dict, "result": list,
 }  # fmt: skip
+SHORTENED: Final = "shortened:"
 EMPTY: Final[tuple[object, ...]] = (None, "", (), [], {})
 
 
@@ -73,9 +74,10 @@ class Draft:
         self.taken.update(n for n in names if n in self.attributes)
 
     def keep_all(self) -> None:
-        """Every attribute stays beside what was made of it."""
+        """Every attribute stays whole beside what was made of it."""
         self.taken.clear()
         self.shortened.clear()
+        self.notes = [n for n in self.notes if not n.startswith(SHORTENED)]
         self.repeats = isinstance(self.attributes, RunAttributes)
 
     def payload(self, field: str, name: str, build: Callable[[Json], Any]) -> None:
@@ -129,7 +131,7 @@ class Draft:
             value = self.attributes.get(name)
             if isinstance(value, str) and len(value) > limit and name not in self.taken:
                 self.shortened[name] = value[:limit]
-                self.notes.append(f"shortened:{name}={len(value)}")
+                self.notes.append(f"{SHORTENED}{name}={len(value)}")
 
     def events(self, *names: str) -> list[tuple[int, Event]]:
         return [(i, e) for i, e in enumerate(self.span.events) if e.name in names]

@@ -49,7 +49,6 @@ _FINISH_HOLDERS: Final = (
 _CHAT_MESSAGE: Final = "ChatMessage("
 # How Python shows what has no repr of its own, such as a stream.
 _OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")
-_SAYS: Final = re.compile(r" source='[^']*'.* content=['\"]", re.DOTALL)
 _DEPTH: Final = 8
 _PLAIN_NAMES: Final = frozenset({"role", "parts", "finish_reason"})
 _PLAIN_ROLES: Final = frozenset({"user", "assistant", "system", "tool"})
@@ -120,7 +119,7 @@ def _record_in(text: str) -> Mapping[str, Json]:
     """The fields of a message's repr: of LangChain, AutoGen or Haystack."""
     if text.startswith("content="):
         return read_fields(text)
-    if text.startswith("id=") and _SAYS.search(text):
+    if text.startswith("id=") and _says(text):
         fields = read_fields(text)
         return {"content": fields["content"]} if "content" in fields else {}
     if not text.startswith(_CHAT_MESSAGE):
@@ -132,6 +131,13 @@ def _record_in(text: str) -> Mapping[str, Json]:
     if "_content" not in fields:
         return {}
     return {"role": fields.get("_role"), "content": fields["_content"]}
+
+
+def _says(text: str) -> bool:
+    """Whether a repr names a source and a content; by finds, since texts are long and hostile."""
+    source = text.find(" source='")
+    end = text.find("'", source + len(" source='")) if source >= 0 else -1
+    return end >= 0 and max(text.find(f" content={quote}", end) for quote in "'\"") >= 0
 
 
 def _of_list(value: list[Json], role: str, depth: int) -> Iterator[Message]:

@@ -80,22 +80,33 @@ def _fault(draft: Draft, exception: Event | None) -> Fault:
     attributes = exception.attributes if exception is not None else {}
     kind = draft.text("error.type") or str(attributes.get("exception.type") or "")
     message, stack = _split(str(attributes.get("exception.message") or ""))
+    of_result = False
     if not message:
-        message, more = _split(_said(draft))
+        text, of_result = _said(draft)
+        message, more = _split(text)
         stack = stack or more
     stack = str(attributes.get("exception.stacktrace") or "") or stack
     if kind == "Exception" and (named := _CLASS.match(message)):
         kind = named[1]  # LangSmith calls all of them so, and writes the real one's repr
     kind = kind.removeprefix("<class '").removesuffix("'>")
-    return Fault(kind or _kind_in(stack, message), message, stack)
+    kind = kind or _kind_in(stack, message)
+    if of_result and not kind.endswith(_CLASSES):
+        kind = "error"  # what a tool gave back may begin with any word
+    return Fault(kind, message, stack)
 
 
-def _said(draft: Draft) -> str:
+def _said(draft: Draft) -> tuple[str, bool]:
+    """What is said of an error, and whether only what the tool gave back says it."""
     text = draft.span.status_message or draft.text(
         _SAID, "gen_ai.framework.error.message", "error.message", "exception.message",
     )  # fmt: skip
     result = draft.fields.get("result")
-    return text or (result[:_LONGEST] if isinstance(result, str) else "")
+    if text or not isinstance(result, str):
+        return text or "", False
+    return result[:_LONGEST], True
+
+
+_CLASSES: Final = ("Error", "Exception", "Exit", "Interrupt", "Warning")
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -313,13 +313,17 @@ def _tool_result(inner: Json, _block: Mapping[str, Json]) -> Part:
     return response_part(_first(value, "toolUseId", "id"), answer, failed=has_failed(value))
 
 
-def _haystack_call(inner: Json, _block: Mapping[str, Json]) -> Part:
+def _haystack_call(inner: Json, block: Mapping[str, Json]) -> Part:
     value = inner if isinstance(inner, dict) else {}
+    if "tool_name" not in value:
+        return {"type": "unknown", **block}
     return call_part(value.get("id"), value.get("tool_name"), value.get("arguments"))
 
 
-def _haystack_result(inner: Json, _block: Mapping[str, Json]) -> Part:
+def _haystack_result(inner: Json, block: Mapping[str, Json]) -> Part:
     value = inner if isinstance(inner, dict) else {}
+    if "result" not in value:
+        return {"type": "unknown", **block}
     origin = value.get("origin")
     call_id = origin.get("id") if isinstance(origin, dict) else None
     return response_part(call_id, value.get("result"), failed=value.get("error") is True)

@@ -95,7 +95,7 @@ def _opened_object(value: dict[str, Json], found: Result) -> Json:
         return _envelope(inner, found)
     if "content" in value and set(value) <= _ENVELOPE and not _TELLING.isdisjoint(value):
         return _envelope(value, found)
-    if "tool_output" in value and "tool_name" in value:  # LlamaIndex's
+    if {"tool_output", "tool_name"} <= value.keys() <= _LLAMA_INDEX:
         found.call_id = found.call_id or as_text(value.get("tool_id"))
         return value["tool_output"]
     blocks = value.get("blocks")
@@ -105,6 +105,9 @@ def _opened_object(value: dict[str, Json], found: Result) -> Json:
     return value
 
 
+_LLAMA_INDEX: Final = frozenset(
+    {"tool_name", "tool_kwargs", "tool_id", "tool_output", "return_direct"}
+)
 _OUTPUT: Final = frozenset({"output", "kwargs", "tags", "metadata"})
 
 

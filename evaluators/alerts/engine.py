@@ -271,7 +271,8 @@ def _again(rule: Rule, incident: Incident, now: dt.datetime) -> dt.datetime | No
 
 def _kept(rule: Rule, incident: Incident, body: Mapping[str, object]) -> dict[str, object]:
     """What the pages show of the last message, and what the next one goes by."""
-    found = dict(body) if "since" in body else incident.found
+    # A message in brief knows less than an earlier one may have found.
+    found = dict(body) if body.get("traces") or not incident.found else incident.found
     return {
         **incident.detail, "message": dict(body), "found": found, "told": len(incident.failing),
         "labels": body.get("labels", {}), "rule": rule.body(),

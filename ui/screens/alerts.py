@@ -182,7 +182,7 @@ def _member(
         if evaluator is None:
             if st.button("Open its runs", key=f"member_{n}"):
                 status = "error" if body.get("rate") == "errors" else None
-                query = cell_query(None, values, window=here.win)
+                query = cell_query(None, {**body.get("where", {}), **values}, window=here.win)
                 go.to_query("traces", {**query, "status": status})
         elif st.button("Open the cell", key=f"member_{n}"):
             go.to_query("cohorts", cell_query(str(evaluator), values, window=here.win))

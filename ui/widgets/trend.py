@@ -10,7 +10,7 @@ from ui import words
 from ui.widgets.inline import component
 from waypost.rates import Rate, percent
 from waypost.records import Json
-from waypost.store.rates import DAY, HOUR, Point
+from waypost.store.rates import Point
 
 MS = timedelta(milliseconds=1)
 
@@ -30,19 +30,19 @@ def trend(
     marks: Sequence[Mark] = (),
     since: datetime,
     until: datetime,
+    step: timedelta,
 ) -> None:
     """Draws the line, and for each hour its interval."""
     shown = [p for p in points if p.at >= since and p.rate.share is not None]
     if not shown:
         st.text("No verdicts of this cell in this window.")
         return
-    size = DAY if all(p.at.hour == 0 for p in shown) and len(shown) > 1 else HOUR
     known = usual if usual is not None and usual.share is not None else None
     near: list[Json] = [[_ms(m.at), words.one_line(m.said, 60)] for m in marks if m.at >= since]
     component("trend")(
         key="trend",
         data={
-            "points": [_point(p, min(size, until - p.at)) for p in shown],
+            "points": [_point(p, min(step, until - p.at)) for p in shown],
             "usual": None if known is None else [known.low, known.high],
             "marks": near,
             "since": _ms(min(since, shown[0].at)),

@@ -12,6 +12,8 @@ _INNER_RETRIEVALS: Final = frozenset({"embedding", "embeddings", "reranker", "re
 _MCP: Final = "mcp.method.name"
 _NEAR: Final = 64
 _LOOKED_AT: Final = 4_096
+# A shorter message of an error may stand in any text.
+_TELLING: Final = 12
 _COMPARED: Final = 1_024
 _FILLED: Final = (
     "input", "output", "system", "tools", "provider", "model_requested", "model", "params",
@@ -93,7 +95,10 @@ def fold(inner: Node, outer: Node) -> None:
 def _tells_fault(result: Json, error: Fault | None) -> bool:
     """Whether a tool gave back what went wrong in it, and not what a second try brought."""
     told = error.message if error is not None else ""
-    return bool(told) and isinstance(result, str) and told in result
+    if not told or not isinstance(result, str):
+        return False
+    text = result.strip()
+    return text.startswith(told) or text.endswith(told) or (len(told) >= _TELLING and told in text)
 
 
 def _merged(first: Tokens, second: Tokens) -> Tokens:
@@ -191,6 +196,9 @@ def _carries(node: Node, outer: Node) -> bool:
     An agent may call the tool by the server's name as well.
     """
     name, whole = node.step.tool, outer.step.tool
+    sent, given = node.get("arguments"), outer.get("arguments")
+    if isinstance(sent, dict) and isinstance(given, dict) and sent != given:
+        return False
     if _MCP not in node.step.attributes or not name or not whole:
         return False
     return whole.endswith(name) and (whole == name or not whole[-len(name) - 1].isalnum())

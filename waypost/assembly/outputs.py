@@ -1,6 +1,6 @@
 """What a model said that only the history of its next call tells."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from waypost.assembly.tree import Node, is_model
 from waypost.records import Message, Status
@@ -9,20 +9,29 @@ from waypost.records import Message, Status
 def complete(ordered: Sequence[Node]) -> None:
     """Give answers the calls they made, where a client sends them only with what follows."""
     last: dict[int, Node] = {}
+    told = {
+        str(call.get("id"))
+        for node in ordered
+        if is_model(node)
+        for message in node.get("output")
+        for call in message.tool_calls
+    }
     for node in ordered:
         if is_model(node):
             before = last.get(id(node.agent))
             if before is not None:
-                _complete(before, node.get("input"))
+                _complete(before, node.get("input"), told)
             last[id(node.agent)] = node
 
 
-def _complete(owner: Node, history: Sequence[Message]) -> None:
+def _complete(owner: Node, history: Sequence[Message], told: Set[str]) -> None:
     asked: Sequence[Message] = owner.get("input")
     output: tuple[Message, ...] = owner.get("output")
     said = history[len(asked)] if asked and len(history) > len(asked) else None
     if said is None or said.role != "assistant" or not said.tool_calls:
         return
+    if any(str(call.get("id")) in told - {"None"} for call in said.tool_calls):
+        return  # another answer's
     if any(m.tool_calls for m in output) or owner.get("status") is not Status.OK:
         return
     text = "".join(m.text for m in output)

@@ -90,3 +90,18 @@ def test_a_span_that_nothing_can_be_made_of_is_refused_and_its_neighbour_is_not(
     odd = a_span(1).span_id.hex()
     assert [(r.reason, r.span_id) for r in found.refused] == [("cannot be read: TypeError", odd)]
     assert [r.step.kind for r in found.parcel.readings] == [Kind.LLM]
+
+
+def test_what_reads_after_a_failure_takes_and_shortens_nothing_either() -> None:
+    said = '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
+    sent = {"acme.tool": "look", "traceloop.span.kind": "task", "gen_ai.input.messages": said,
+            "traceloop.entity.input": "a" * 5_000}  # fmt: skip
+
+    def fails_early(draft: Draft) -> None:
+        draft.fields["input"] = ()
+        raise KeyError("a plug-in that was not thought through")
+
+    span = RawSpan("1" * 32, "2" * 16, None, "x", 1, 2, attributes=sent)
+    step = Reader([replace(ACME, read=fails_early), *FOUND]).read(span).step
+    assert step.attributes == sent
+    assert step.notes == ("unread:acme",)

@@ -81,6 +81,10 @@ def test_a_run_that_crashed_between_its_steps_knows_in_what() -> None:
     known = assemble([root, failing, *steps[2:]])
     assert (known.crash, known.error) == (None, root.error)
     assert (assemble(steps).crash, assemble(steps).error) == (None, None)
+    other = replace(root, trace_id="f" * 32, span_id="e" * 16, error=Fault("Later"))
+    assert replace(crashed, traces=(root.trace_id, "f" * 32), scopes=(root, other)).error == (
+        Fault("Later")
+    )
     told = assemble([replace(root, error=None), failing, *steps[2:]])
     assert told.error == failing.error
 
