@@ -39,7 +39,7 @@ def _matches(span: RawSpan) -> bool:
 
 def _mark(draft: Draft) -> None:
     set_kind(draft, draft.text(_KIND))
-    if draft.span.name == _ERROR and not draft.text("tool.name"):
+    if draft.kind is Kind.TOOL and draft.span.name == _ERROR and not draft.text("tool.name"):
         draft.kind = Kind.OTHER  # what BeeAI calls the end of the call around it
 
 
