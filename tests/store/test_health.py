@@ -65,6 +65,18 @@ def test_what_people_say_is_told_by_cohort(engine: Engine) -> None:
     assert all(one.rate.n >= one.agreed.n for one in found)
 
 
+def test_what_people_say_of_replays_is_told_where_replays_are_asked_for(engine: Engine) -> None:
+    seed.seed(engine, runs=40)
+    n = review_all(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("""update cohort set attrs = attrs || '{"environment": "replay"}'""")
+        )
+        assert people.by_cohort(connection, 1, "groundedness", SINCE, by=["region"]) == []
+        (found,) = people.by_cohort(connection, 1, "groundedness", SINCE, by=["environment"])
+    assert found.agreed.n == n
+
+
 def test_a_second_word_on_the_same_target_replaces_the_first(engine: Engine) -> None:
     seed.seed(engine, runs=10)
     n = review_all(engine, most=5)

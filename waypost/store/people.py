@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from waypost import replays
 from waypost.agreement import Agreement, Corrected, corrected_rate
 from waypost.rates import Rate
 from waypost.store import cohorts
@@ -55,6 +56,10 @@ def by_cohort(
     pairs = _pairs(connection, project_id, since, evaluator)
     counts = _counts(connection, project_id, evaluator, since)
     named = cohorts.named(connection, project_id, {c for _, c in pairs} | counts.keys())
+    if by is not None and not replays.are_asked_for(by):
+        spared = {c for c, values in named.items() if replays.is_replay(values)}
+        pairs = {at: one for at, one in pairs.items() if at[1] not in spared}
+        counts = {c: counted for c, counted in counts.items() if c not in spared}
     agreed: dict[tuple[tuple[str, str], ...], Agreement] = {}
     rates: dict[tuple[tuple[str, str], ...], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for cohort_id, (failed, judged) in counts.items():
