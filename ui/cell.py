@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import data, go, words
+from ui import causes, data, go, words
 from ui.place import Place
 from ui.widgets import text
 from ui.widgets.trend import Mark, trend
@@ -84,15 +84,15 @@ def _likely(k: float, n: float) -> float:
 
 def marks_of(here: Place, one: Compared) -> list[Mark]:
     """What was seen for the first time in this window, of what the runs of the cell carry."""
-    carried = data.explained(here, one.evaluator, where_of(here, one)).versions
-    return [Mark(at, said) for at, said in data.first_seen(here, carried)]
+    carried = causes.explained(here, one.evaluator, where_of(here, one)).versions
+    return [Mark(at, said) for at, said in causes.first_seen(here, carried)]
 
 
 def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     change = one.change
     now, before = words.rate(change.after), words.rate(change.before)
     said = [f"{now} failed (interval {words.interval(change.after)}); before: {before}."]
-    said += data.explained(here, one.evaluator, where_of(here, one)).sentences
+    said += causes.explained(here, one.evaluator, where_of(here, one)).sentences
     if not newest:
         said.append("No failing run of this cell is stored in this window.")
     text.lines(said)

@@ -3,14 +3,14 @@
 import datetime as dt
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from ui import asked, sentences, words
+from ui import asked
 from ui.guard import COOKIE, HOURS, Sessions
 from ui.logins import LOCAL, sessions_of
 from ui.opened import settings, store
@@ -18,7 +18,6 @@ from ui.place import Place
 from ui.runs import Opened
 from ui.users import by_oidc, read_users
 from waypost import previews
-from waypost.changes import Version
 from waypost.errors import NotAllowed, StoreAway
 from waypost.records import Trajectory
 from waypost.roles import Person
@@ -29,7 +28,6 @@ from waypost.store import (
     cohort_values,
     cohorts,
     datasets,
-    explain,
     health,
     jobs,
     judges,
@@ -49,7 +47,6 @@ from waypost.store.projects import Project
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_EXPLAINED = 8000
 _COHORTS = ("prompt_version", "model", "region")
 STALE = "waypost_stale_since"
 _ENDED = "Your session has ended or your access was taken away; sign in again."
@@ -392,80 +389,6 @@ def has_runs_now(here: Place) -> bool:
     """The same, not from the cache."""
     with reading() as connection:
         return stamps.has_any(connection, here.project.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """Why a cell fails and since when, in sentences; the versions that its runs carry."""
-
-    sentences: list[str]
-    versions: frozenset[Version]
-
-
-def first_seen(place: Place, carried: Set[Version]) -> list[tuple[dt.datetime, str]]:
-    """What came first in this window of these versions."""
-    return [
-        (at, " ".join(t for t in (kind, name, version) if t))
-        for kind, name, version, at in _first_seen(place)
-        if (kind, name, version) in carried
-    ]
-
-
-@kept
-def _first_seen(place: Place) -> list[tuple[str, str, str, dt.datetime]]:
-    with reading() as connection:
-        return stamps.first_seen(connection, place.project.id, place.window().since)
-
-
-def explained(place: Place, evaluator: str, where: Mapping[str, str | None]) -> Explained:
-    """What is found out about a cell."""
-    return _explained(place, evaluator, tuple(where.items()))
-
-
-@kept
-def _explained(
-    place: Place, evaluator: str, where: tuple[tuple[str, str | None], ...]
-) -> Explained:
-    fixed, window = dict(where), place.window()
-    longer = rates.Window(window.since - 2 * place.span, window.until)
-    with reading() as connection:
-        items = explain.of_evaluator(
-            connection, place.project.id, longer, evaluator, where=fixed, most=_EXPLAINED
-        )
-        began = explain.since_when(connection, place.project.id, items)
-        fresh = None
-        if (
-            began.point is None
-            and any(items.failed)
-            and len(items.times) < _EXPLAINED
-            and not (_came_before(connection, place, items.times[0], evaluator, fixed))
-        ):
-            at = items.times[items.failed.index(True)]
-            own = {value for value in fixed.values() if value}
-            came = explain.came_near(connection, place.project.id, at, own)
-            carried = [c for c in came if (c.kind, c.name, c.version) in items.versions]
-            fresh = sentences.Fresh(items.times[0], at, carried)
-        slices = explain.why(items, most=2, skip=list(fixed))
-        bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
-        first = functools.partial(
-            explain.first_bad_step, connection, place.project.id, bad, longer.since
-        )
-        said = sentences.of_cell(
-            began, slices, first(), own=first(evaluator=evaluator), fresh=fresh,
-            judge=words.judge(evaluator),
-        )  # fmt: skip
-        return Explained(said, frozenset(items.versions))
-
-
-def _came_before(
-    connection: Connection, place: Place, at: dt.datetime, evaluator: str, where: rates.Where
-) -> bool:
-    """Whether a cell was judged in the week before the hour of this moment."""
-    hour = rates.floor(at, rates.HOUR)
-    window = rates.Window(hour - dt.timedelta(days=7), hour)
-    return bool(
-        rates.by_cohort(connection, place.project.id, window, evaluators=[evaluator], where=where)
-    )
 
 
 # ---------------------------------------------------------------- judges and people

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from tests import seed
 from tests.unit.ui.pages import frames, open_screen, texts
-from ui import data
+from ui import causes, data
 from ui.place import Place
 from waypost.roles import Person, Role
 from waypost.store import alerts, datasets, incidents, keys, projects, reviews
@@ -227,11 +227,11 @@ def test_only_what_a_cell_s_own_runs_carry_is_marked_in_its_line(engine: Engine)
         )
     here = Place(data.all_projects()[0], "24h", None, None)
     where = {"prompt_version": "v15", "model": "claude-haiku-4-5", "region": "eu"}
-    carried = data.explained(here, "groundedness", where).versions
-    marked = [said for _, said in data.first_seen(here, carried)]
+    carried = causes.explained(here, "groundedness", where).versions
+    marked = [said for _, said in causes.first_seen(here, carried)]
     everything = {("tool", "another_agent_s", "a1"), *carried}
     assert "another_agent_s" not in " ".join(marked)
-    assert "tool another_agent_s a1" in [s for _, s in data.first_seen(here, everything)]
+    assert "tool another_agent_s a1" in [s for _, s in causes.first_seen(here, everything)]
 
 
 def test_a_selection_that_outlives_the_last_rule_chooses_nothing(engine: Engine) -> None:
