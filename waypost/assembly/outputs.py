@@ -15,6 +15,7 @@ def complete(ordered: Sequence[Node]) -> None:
         if is_model(node)
         for message in node.get("output")
         for call in message.tool_calls
+        if call.get("id") is not None
     }
     for node in ordered:
         if is_model(node):
@@ -30,7 +31,7 @@ def _complete(owner: Node, history: Sequence[Message], told: Set[str]) -> None:
     said = history[len(asked)] if asked and len(history) > len(asked) else None
     if said is None or said.role != "assistant" or not said.tool_calls:
         return
-    if any(str(call.get("id")) in told - {"None"} for call in said.tool_calls):
+    if any(str(call.get("id")) in told for call in said.tool_calls):
         return  # another answer's
     if any(m.tool_calls for m in output) or owner.get("status") is not Status.OK:
         return

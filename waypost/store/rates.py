@@ -258,12 +258,7 @@ def cohort_values(
 def cohort_ids(connection: Connection, project_id: int, where: Where) -> list[int]:
     """The cohorts that have these values."""
     rows = connection.execute(
-        sa.text("""
-            select id from cohort
-            where project_id = :project_id and attrs @> cast(:has as jsonb)
-              and not jsonb_exists_any(attrs, cast(:lacks as text[]))
-              and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))
-            order by id"""),
+        chosen("{cohorts} order by id"),
         {"project_id": project_id, **_where(where)},
     )
     return [int(row.id) for row in rows]

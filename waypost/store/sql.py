@@ -38,11 +38,10 @@ _TABLES = {
     "content_in": _CONTENT,
     "feedback_in": _FEEDBACK,
 }
-_CHOSEN = """(:everyone or cohort_id in (
-  select id from cohort
+_COHORTS = """select id from cohort
   where project_id = :project_id and attrs @> cast(:has as jsonb)
     and not jsonb_exists_any(attrs, cast(:lacks as text[]))
-    and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))))"""
+    and coalesce(attrs ->> 'environment', '') <> all(cast(:left_out as text[]))"""
 # Binary COPY checks lengths, not types: a uuid is its sixteen bytes, times and days are integers.
 _WIRE = {"uuid": "bytea", "timestamptz": "int8", "date": "int4"}
 
@@ -55,8 +54,10 @@ def statement(*names: str) -> sa.TextClause:
 
 
 def chosen(text: str) -> sa.TextClause:
-    """A statement in which `{chosen}` is whether a row's cohort is one of those asked for."""
-    return sa.text(text.replace("{chosen}", _CHOSEN))
+    """A statement in which `{cohorts}` gives the cohorts asked for, and `{chosen}` is whether a
+    row's cohort is one of them."""
+    whether = "(:everyone or cohort_id in ({cohorts}))"
+    return sa.text(text.replace("{chosen}", whether).replace("{cohorts}", _COHORTS))
 
 
 def copy_in(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
