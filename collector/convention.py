@@ -79,13 +79,14 @@ class Reader:
 
     def readers(self, span: RawSpan) -> Sequence[Convention]:
         """The convention whose marker the span bears, and those that fill what it leaves empty."""
-        return _readers(self._conventions, span)
+        return _chosen(self._conventions, span)[0]
 
     def read(self, span: RawSpan, cohorts: Cohorts | None = None) -> Reading:
         """The step in a span, with its content and its verdicts."""
         alike = self._alike_of(span.attributes, cohorts)
-        chosen, *others = _readers(alike.conventions, span)
         draft = Draft(span, self.recall)
+        (chosen, *others), lost = _chosen(alike.conventions, span)
+        draft.notes += [f"{UNREAD}:{c.name}" for c in lost]
         _fill(draft, chosen, chosen.mark)
         for convention in (chosen, *others):
             _fill(draft, convention, convention.read)
@@ -115,10 +116,40 @@ class Reader:
         return found
 
 
+def marked(conventions: Iterable[Convention], span: RawSpan) -> Convention | None:
+    """The first whose marker the span bears; None if there is none, or one cannot tell."""
+    try:
+        return next((c for c in conventions if c.matches(span)), None)
+    except Exception:  # noqa: BLE001 - a plug-in that cannot tell whose a span is must not cost it
+        return None
+
+
 def _readers(conventions: Sequence[Convention], span: RawSpan) -> list[Convention]:
     chosen = next(c for c in conventions if c.matches(span))
     helping = [c for c in conventions if c is not chosen and (c.helps or c.matches)(span)]
     return [chosen, *helping]
+
+
+def _chosen(
+    conventions: Sequence[Convention], span: RawSpan
+) -> tuple[list[Convention], list[Convention]]:
+    """As `_readers` without those that cannot tell, and these."""
+    try:
+        return _readers(conventions, span), []
+    except Exception:
+        able = [c for c in conventions if _can_tell(c, span)]
+        if len(able) == len(conventions):
+            raise
+        return _readers(able, span), [c for c in conventions if c not in able]
+
+
+def _can_tell(convention: Convention, span: RawSpan) -> bool:
+    """Whether a convention is able to say if it reads the span, or helps to."""
+    try:
+        _ = convention.matches(span), (convention.helps or convention.matches)(span)
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return True
 
 
 def _fill(draft: Draft, convention: Convention, read: Callable[[Draft], None]) -> None:

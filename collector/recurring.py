@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import orjson
 
-from collector.convention import Convention, Reader
+from collector.convention import Convention, Reader, marked
 from collector.masking import Masker
 from collector.moving import Mover, Name, flattened
 from collector.reading.draft import Draft
@@ -112,10 +112,10 @@ class Recurring:
             return None
         if span.status_code == _ERROR_CODE:
             return None
-        marked = next((c for c in self._conventions if c.matches(span)), None)
-        if marked is None or not _is_read_by(marked, span.attributes):
+        found = marked(self._conventions, span)
+        if found is None or not _is_read_by(found, span.attributes):
             return None
-        names, lists = _names_of(span.attributes, marked.lists)
+        names, lists = _names_of(span.attributes, found.lists)
         key = (names, lists, span.name, cohorts.keys)
         try:
             return self._shapes[key]
@@ -124,8 +124,8 @@ class Recurring:
                 self._shapes.clear()
                 self._named = 0
             self._named += 500 + 100 * len(names) + sum(map(len, names)) + len(span.name)
-            found = self._shapes[key] = _shape(names, lists, marked, cohorts)
-            return found
+            shape = self._shapes[key] = _shape(names, lists, found, cohorts)
+            return shape
 
     def _key_of(self, span: RawSpan, shape: Shape) -> Hashable:
         """What all spans of one pattern have in common."""

@@ -62,7 +62,7 @@ def _read_config(draft: Draft) -> None:
     config = as_dict(draft.object(_REQUEST).get("config"))
     draft.put("system", instructions_of(config.get("system_instruction")))
     tools = (as_list(as_dict(t).get("function_declarations")) for t in as_list(config.get("tools")))
-    draft.put("tools", tuple(declared for each in tools for declared in each))
+    draft.put("tools", tuple(d for each in tools for d in each if isinstance(d, dict)))
 
 
 def _asked(value: Json) -> tuple[Message, ...] | None:

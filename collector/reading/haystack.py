@@ -30,25 +30,37 @@ def read(draft: Draft) -> None:
     """Fill the step of an agent, a generator or a retriever."""
     given, said = (_COMPONENT + name for name in ("input", "output"))
     if draft.kind is Kind.AGENT:
-        draft.payload("input", _AGENT + "input", lambda v: messages_of(v) or None)
-        draft.payload("output", _AGENT + "output", lambda v: messages_of(v, "assistant")[-1:])
+        draft.put("input", messages_of(draft.object(_AGENT + "input")))
+        draft.put("output", messages_of(draft.object(_AGENT + "output"), "assistant")[-1:])
+        _take(draft, _AGENT + "input", "messages")
+        draft.take(_AGENT + "output")
     elif draft.kind is Kind.LLM and draft.object(said).get("replies"):
         _read_model(draft, draft.object(given), draft.object(said))
-        draft.take(given, said)
+        _take(draft, given, "messages", "prompt", "tools", "generation_kwargs")
+        _take(draft, said, "replies", "meta")
     elif draft.kind is Kind.RETRIEVAL:
         draft.put("data_source", draft.text(_COMPONENT + "name"))
-        draft.payload("query", given, query_of)
-        draft.payload("documents", said, documents_of)
+        draft.put("query", query_of(draft.object(given)))
+        draft.put("documents", documents_of(draft.object(said)))
+        _take(draft, given, "query")
+        _take(draft, said, "documents")
+
+
+def _take(draft: Draft, name: str, *read: str) -> None:
+    """A component's input or output became payloads, unless it says more than was read of it."""
+    if not {key for key, value in draft.object(name).items() if value} - {*read}:
+        draft.take(name)
 
 
 def _read_model(draft: Draft, given: Mapping[str, Json], said: Mapping[str, Json]) -> None:
     draft.put("input", messages_of(given.get("messages") or given.get("prompt")))
-    draft.put("output", messages_of({"replies": said["replies"]}, "assistant"))
+    draft.put("output", messages_of(said["replies"], "assistant"))
     tools = (as_dict(tool).get("data") for tool in as_list(given.get("tools")))
     draft.put("tools", tuple(tool for tool in tools if isinstance(tool, dict)))
     replies = as_list(said["replies"])
     first = as_dict(as_dict(replies[0] if replies else None).get("meta"))
     meta = first or next(map(as_dict, as_list(said.get("meta"))), {})
+    draft.put("params", as_dict(given.get("generation_kwargs")))
     draft.put("model", as_text(meta.get("model")))
     draft.put("finish_reason", finish(meta.get("finish_reason")))
     usage = as_dict(meta.get("usage"))

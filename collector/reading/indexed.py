@@ -192,7 +192,8 @@ def _tool_message(
 ) -> Message:
     if content is None and parts:
         content = [dict(p) for p in parts]
-    answers = [parsed(plain[name]) for name in sorted(plain) if name.startswith("function.")]
+    named = sorted((n for n in plain if n.startswith("function.")), key=lambda n: (len(n), n))
+    answers = [parsed(plain[name]) for name in named]
     if content is None and answers:  # AutoGen gives those to all calls in one message
         return message_of({"role": "tool", "parts": [_answer(a) for a in answers]})
     name = plain.get("name")

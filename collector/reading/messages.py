@@ -38,10 +38,11 @@ _CALL_TYPES: Final = ("tool_use", "tool_call", "tool-call", "function_call")
 _HOLDERS: Final = (
     "messages", "input_messages", "contents", "generations", "choices", "candidates",
     "output_messages",
-    "replies", "tool_messages",
     "outputs", "output", "response", "update", "inputs", "input", "request",
 )  # fmt: skip
 _ANSWERS: Final = ("generations", "choices", "candidates", "output", "outputs", "replies")
+# Haystack's names for lists of messages; anybody's request may have such a list of something else.
+_THREADS: Final = ("replies", "tool_messages")
 _FINISH_HOLDERS: Final = (
     "choices", "candidates", "generations", "generation_info", "message", "kwargs",
     "response_metadata",
@@ -195,6 +196,11 @@ def is_message(value: Json) -> bool:
     return kind.lower() in _MESSAGE_TYPES and ("content" in value or "data" in value)
 
 
+def _is_thread(value: Json) -> bool:
+    found = parsed(value)
+    return isinstance(found, list) and all(map(is_message, found))
+
+
 def _of_object(value: dict[str, Json], role: str, depth: int) -> Iterator[Message]:
     if is_message(value):
         yield message_of(value, role)
@@ -205,8 +211,8 @@ def _of_object(value: dict[str, Json], role: str, depth: int) -> Iterator[Messag
     if isinstance(inner, dict):
         yield message_of(inner, "assistant")
         return
-    for name in _HOLDERS:
-        if value.get(name):
+    for name in (*_HOLDERS, *_THREADS):
+        if value.get(name) and (name not in _THREADS or _is_thread(value[name])):
             guess = "assistant" if name in _ANSWERS else role
             yield from _found(parsed(value[name]), guess, depth + 1)
             return

@@ -14,21 +14,23 @@ class Closing:
         said = _said_above(owner)
         answers = [answer for message in said for answer in message.tool_responses]
         self._answers = {str(a["id"]): a for a in reversed(answers) if a.get("id")}
-        self._forced = _forced_name(owner.get("params").get("tool_choice"))
+        self._form = _form(owner)
         self._said = _value_in("".join(m.text for m in said if not m.tool_calls))
 
     def of(self, part: Mapping[str, Json]) -> Mapping[str, Json] | None:
         """The answer to a call, an empty one if the run ended with it; None when it is open."""
         if (answer := self._answers.get(str(part.get("id")))) is not None:
             return answer
-        if self._forced is not None and part.get("name") == self._forced:
+        if self._form is not None and part.get("name") == self._form:
             return {}
         return {} if _ends_with(self._said, part.get("arguments")) else None
 
 
-def _forced_name(choice: Json) -> str | None:
-    """The one tool a model had to call: a form to fill, as structured answers are asked for."""
-    if not isinstance(choice, dict):
+def _form(owner: Node) -> str | None:
+    """The one tool a model had and had to call: a form to fill, as structured answers are asked
+    for. One that it had to call among others is a tool that somebody runs."""
+    choice = owner.get("params").get("tool_choice")
+    if not isinstance(choice, dict) or len(owner.get("tools") or ()) > 1:
         return None
     inner = choice.get("function", choice)
     name = inner.get("name") if isinstance(inner, dict) else None

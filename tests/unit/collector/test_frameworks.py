@@ -343,26 +343,45 @@ def test_the_error_of_a_model_is_not_its_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "status"),
+    ("choice", "tools", "status"),
     [
-        ({"type": "function", "function": {"name": "f"}}, Status.OK),
-        ({"type": "tool", "name": "f"}, Status.OK),
-        ({"type": "tool", "name": "g"}, Status.INTERRUPTED),
-        ({"type": "function", "function": 1}, Status.INTERRUPTED),
-        ("auto", Status.INTERRUPTED),
+        ({"type": "function", "function": {"name": "f"}}, "f", Status.OK),
+        ({"type": "tool", "name": "f"}, "", Status.OK),
+        ({"type": "tool", "name": "f"}, "fg", Status.INTERRUPTED),  # one of those that are run
+        ({"type": "tool", "name": "g"}, "", Status.INTERRUPTED),
+        ({"type": "function", "function": 1}, "", Status.INTERRUPTED),
+        ("auto", "", Status.INTERRUPTED),
     ],
 )
-def test_a_form_that_a_model_had_to_fill_waits_for_nobody(choice: Json, status: Status) -> None:
+def test_a_form_that_a_model_had_to_fill_waits_for_nobody(
+    choice: Json, tools: str, status: Status
+) -> None:
     at = "llm.output_messages.0.message."
     attributes: dict[str, Json] = {
         "openinference.span.kind": "LLM", "llm.model_name": "m", at + "role": "assistant",
         at + "tool_calls.0.tool_call.id": "c1", at + "tool_calls.0.tool_call.function.name": "f",
         at + "tool_calls.0.tool_call.function.arguments": '{"a": 1}',
         "llm.invocation_parameters": text_of({"tool_choice": choice}),
+        **{f"llm.tools.{n}.tool.json_schema": text_of({"name": t}) for n, t in enumerate(tools)},
     }  # fmt: skip
     found = assembled(span(1, None, "run"), span(2, 1, "chat", attributes=attributes))
     assert found.status is status
     assert found.steps[-1].status is status
+
+
+def test_what_is_called_replies_is_messages_only_if_it_is() -> None:
+    posted: Json = {"replies": [{"author": "Ann", "text": "no"}], "question": "why?"}
+    assert messages_of(posted) == ()
+    assert [m.text for m in messages_of({"replies": [{"role": "assistant", "content": "a"}]})] == [
+        "a"
+    ]
+
+
+def test_answers_to_more_than_ten_calls_stay_in_order() -> None:
+    at = "llm.input_messages.0.message."
+    answers = {f"{at}function.{n}": text_of({"call_id": f"c{n}", "output": n}) for n in range(12)}
+    step = openinference("LLM", {at + "role": "tool", **answers})
+    assert [a["id"] for a in step.input[0].tool_responses] == [f"c{n}" for n in range(12)]
 
 
 def component(number: int, parent: int, kind: str, given: Json, said: Json) -> RawSpan:
@@ -393,9 +412,11 @@ def test_haystack_s_own_spans_are_steps_where_they_tell_what_went_in_and_out() -
         span(1, None, "haystack.agent.run", "haystack", attributes=run),
         component(2, 1, "Generator", {"messages": [asked], "tools": tools}, {"replies": [reply]}),
         component(3, 1, "ToolInvoker", {"messages": [reply]}, {"tool_messages": [told]}),
-        component(4, 1, "BM25Retriever", {"query": "q"}, {"documents": [{"content": "d"}]}),
         component(
-            5, 1, "Generator", {"messages": [asked, reply, told]},
+            4, 1, "BM25Retriever", {"query": "q", "top_k": 3}, {"documents": [{"content": "d"}]}
+        ),
+        component(
+            5, 1, "Generator", {"messages": [asked, reply, told], "generation_kwargs": {"n": 1}},
             {"replies": ["there"], "meta": [{"model": "n"}]},
         ),
     )  # fmt: skip
@@ -408,7 +429,11 @@ def test_haystack_s_own_spans_are_steps_where_they_tell_what_went_in_and_out() -
     assert (first.tools, first.finish_reason) == (({"name": "f"},), "tool_call")
     assert (tool_step.arguments, tool_step.result) == ({"a": 1}, 1)
     assert (retrieval.query, retrieval.documents[0].content) == ("q", "d")
-    assert last.output[0].text == "there"
+    assert list(retrieval.attributes) == [
+        "haystack.component.name", "haystack.component.type", "haystack.component.input",
+    ]  # fmt: skip
+    assert (last.output[0].text, last.params["n"]) == ("there", 1)
+    assert len(last.attributes) == len(first.attributes) == 2
     assert found.final_step == last.number
 
 

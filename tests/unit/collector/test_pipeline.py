@@ -83,10 +83,26 @@ def test_what_could_not_be_read_is_read_again_by_a_mended_convention(
     assert reread(step, Reader([ACME, *FOUND])).notes == step.notes
 
 
+@pytest.mark.parametrize("asked", ["matches", "helps"])
+def test_a_convention_that_cannot_tell_whose_a_span_is_costs_nobody_anything(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    never = replace(ACME, matches=lambda _: False)
+    found = prepared(replace(never, **{asked: cannot_say}), monkeypatch, metrics)
+    odd, plain = (reading.step for reading in found.parcel.readings)
+    assert (odd.notes, odd.attributes["acme.tool"]) == (("unread:acme",), "look")
+    assert (plain.kind, plain.notes, found.refused) == (Kind.LLM, (), [])
+    assert metrics.take_intake() == {1: {f"cut:{UNREAD}": 1}}
+
+
 def test_a_span_that_nothing_can_be_made_of_is_refused_and_its_neighbour_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = prepared(replace(ACME, matches=cannot_say), monkeypatch, Metrics())
+    def misnames(draft: Draft) -> None:
+        draft.fields["no such field"] = 1
+
+    found = prepared(replace(ACME, read=misnames), monkeypatch, Metrics())
     odd = a_span(1).span_id.hex()
     assert [(r.reason, r.span_id) for r in found.refused] == [("cannot be read: TypeError", odd)]
     assert [r.step.kind for r in found.parcel.readings] == [Kind.LLM]
