@@ -83,7 +83,7 @@ DANGERS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 WEAKER = {"discarding": "destructive", "forced": "history_overwritten"}
 SEARCHED = re.compile(
-    r"(?:^|[\n;|&(]\s*)(?:git\s+)?(?:[efz]?grep|rg|ag|ack)\s"
+    r"(?:^|[\n;|&(])[ \t]*(?:git\s+)?(?:[efz]?grep|rg|ag|ack)\s"
     r"(?:'[^'\n]*'|\"(?:(?!\$\(|`)[^\"\n])*\"|(?!\$\()[^\n;|&'\"`])*"
 )
 FORBIDS = re.compile(

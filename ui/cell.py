@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import causes, data, go, words
+from ui import causes, data, go, place, words
 from ui.place import Place
 from ui.widgets import text
 from ui.widgets.trend import Mark, trend
@@ -91,7 +91,9 @@ def marks_of(here: Place, one: Compared) -> list[Mark]:
 def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     change = one.change
     now, before = words.rate(change.after), words.rate(change.before)
-    said = [f"{now} failed (interval {words.interval(change.after)}); before: {before}."]
+    other = place.other_side()
+    than = f"with {words.one_line(other, 40)}" if other else "before"
+    said = [f"{now} failed (interval {words.interval(change.after)}); {than}: {before}."]
     said += causes.explained(here, one.evaluator, where_of(here, one)).sentences
     if not newest:
         said.append("No failing run of this cell is stored in this window.")

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
@@ -173,7 +173,7 @@ def _cohort_names(project_id: int, ids: tuple[int, ...]) -> dict[int, dict[str, 
 
 @kept
 def _compared(
-    place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str | None], ...]
+    place: Place, keys: tuple[str, ...], sides: tuple[tuple[str, str], ...]
 ) -> list[rates.Compared]:
     now = place.window()
     with reading() as connection:
@@ -182,14 +182,15 @@ def _compared(
                 connection, place.project.id, now.before, now, keys=keys, where=place.where
             )
         (key, one), (_, other) = sides
-        return rates.compare(
+        found = rates.compare(
             connection, place.project.id, now, now, keys=[k for k in keys if k != key],
             where={**place.where, key: other}, where_before={**place.where, key: one},
         )  # fmt: skip
+    return [replace(each, values={**each.values, key: other}) for each in found]
 
 
 def compared(
-    place: Place, keys: Sequence[str], sides: Sequence[tuple[str, str | None]] = ()
+    place: Place, keys: Sequence[str], sides: Sequence[tuple[str, str]] = ()
 ) -> list[rates.Compared]:
     """This window against the one before; with `sides`, two values of one key in this window."""
     return _compared(place, tuple(keys), tuple(sides))

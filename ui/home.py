@@ -14,7 +14,7 @@ from waypost.records import Json
 from waypost.store.projects import Project
 from waypost.store.rates import Compared
 
-KEYS, SORT, SHOW = ("A row for each", 430), ("Sort", 210), ("Show", 210)
+KEYS, SORT, SHOW = ("A row for each", 430), ("Sort", 190), ("Show", 210)
 FIRST_STEP, THE_CELL = "Show first bad step", "Show the cell"
 MODES = {"rate": "fail rate", "change": "change to the window before", "values": "two values"}
 MOST_ROWS = 20
@@ -45,10 +45,13 @@ class Home:
 
 def home_of(here: Place) -> Home | None:
     """The figures of this place; None without any verdict."""
-    keys = chosen_keys(here.project)
-    found = data.compared(here, keys, _sides())
+    keys, sides = chosen_keys(here.project), place.sides()
+    found = data.compared(here, keys, sides)
     if not found:
         return None
+    if sides:
+        of = sides[0][0]
+        keys = [*(k for k in keys if k != of), of]
     findings = ranking.out_of_line(found)
     rows, evaluators = ranking.grid(found, findings)
     return Home(keys, found, findings, _sorted(rows, findings), evaluators)
@@ -59,14 +62,6 @@ def chosen_keys(project: Project) -> list[str]:
     asked = [k for k in place.get("by").split(",") if k in project.cohort_keys]
     usual = [k for k in _USUAL if k in project.cohort_keys]
     return asked or usual or list(project.cohort_keys[:2])
-
-
-def _sides() -> tuple[tuple[str, str | None], ...]:
-    """Two values of one key set against each other, when the address asks for it."""
-    key, one, other = place.get("of"), place.get("left"), place.get("right")
-    if place.get("mode") != "values" or not key or not one or not other:
-        return ()
-    return (key, one), (key, other)
 
 
 def _sorted(rows: Sequence[Row], findings: Sequence[Finding]) -> list[Row]:
@@ -81,18 +76,20 @@ def _sorted(rows: Sequence[Row], findings: Sequence[Finding]) -> list[Row]:
 
 def answer(here: Place, home: Home) -> Answer:
     """Which cohort is failing, since when; or that none is."""
+    other = place.other_side()
     if not home.findings:
         return Answer(
             ranking.all_well(home.found),
-            f"{words.plural(len(home.found), 'cell')} of {here.said} compared with the window "
-            "before; a cell counts as out of line when chance alone would not explain it.",
+            f"{words.plural(len(home.found), 'cell')} of {here.said} compared with "
+            f"{other or 'the window before'}; a cell counts as out of line when chance alone would "
+            "not explain it.",
             "good",
         )
     finding = home.findings[0]
     since = cell.since_when(here, finding.cell, is_new=finding.is_new)
     count = words.plural(len(home.findings), "cell")
     return Answer(
-        "▲ " + finding.sentence(words.clock(since) if since else None),
+        "▲ " + finding.sentence(words.clock(since) if since else None, other),
         f"{count} out of line in {here.said} · interval "
         f"{words.interval(finding.cell.change.after)}",
         "bad",

@@ -118,6 +118,19 @@ def chosen_values() -> dict[str, str | None]:
     return found
 
 
+def sides() -> tuple[tuple[str, str], ...]:
+    """Two values of one key set against each other, when the address asks for it."""
+    key, one, other = get("of"), get("left"), get("right")
+    if get("mode") != "values" or not key or not one or not other:
+        return ()
+    return (key, one), (key, other)
+
+
+def other_side() -> str:
+    """The value that rates are held against in place of the window before; empty without one."""
+    return next((value for _, value in sides()), "")
+
+
 def travelling() -> dict[str, str]:
     """What every screen is asked about."""
     return {name: get(name) for name in TRAVELLING if get(name)}

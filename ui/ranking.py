@@ -85,10 +85,11 @@ class Finding:
     against: Change
     is_new: bool
 
-    def sentence(self, since: str | None = None) -> str:
-        """What fails where, how much, since when, and what it was."""
+    def sentence(self, since: str | None = None, other: str = "") -> str:
+        """What fails where, how much, since when, and what it was, or is with another value."""
         base, began = self.against.before, f", since {since}" if since else ""
-        was = "elsewhere" if self.is_new else "was"
+        than = f"with {words.one_line(other, 40)}" if other else "was"
+        was = "elsewhere" if self.is_new else than
         where, name = words.cohort(self.cell.values), words.judge(self.cell.evaluator)
         share = percent(base.share or 0.0)
         return (

@@ -158,7 +158,7 @@ def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.dateti
     if incident.status != _OPEN:
         ended = incident.resolved_at or now
         was = f" ({percent(usual(incident))})" if incident.mode == "rate" else ""
-        return [f"It is back to usual{was} after {lasting(ended - incident.opened_at)}."]
+        return [f"It is back to usual{was} after {lasting(ended - incident.began)}."]
     if told is None:
         return [f"Nothing has come since {_clock(incident.since)}."]
     members = _members(incident)

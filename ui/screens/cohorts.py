@@ -113,7 +113,7 @@ def _pick(
 def _two_values(keys: Sequence[str]) -> None:
     key = place.get("of") or keys[0]
     values = data.key_values(frame.here(), key)
-    _pick("of", ("Key", 210), list(keys))
+    _pick("of", ("Key", 170), list(keys), {k: words.label(k).replace("_", " ") for k in keys})
     if len(values) < 2:
         st.text("This key has fewer than two values.")
         return
@@ -130,7 +130,7 @@ def _side(name: str, title: str, values: Sequence[str]) -> None:
     def changed() -> None:
         place.put(**{name: st.session_state[slot]})
 
-    st.selectbox(title, values, key=slot, on_change=changed, width=170, format_func=words.label)
+    st.selectbox(title, values, key=slot, on_change=changed, width=140, format_func=words.label)
 
 
 def _grid(found: Home) -> None:

@@ -83,13 +83,15 @@ def test_what_could_not_be_read_is_read_again_by_a_mended_convention(
     assert reread(step, Reader([ACME, *FOUND])).notes == step.notes
 
 
-@pytest.mark.parametrize("asked", ["matches", "helps"])
+@pytest.mark.parametrize(
+    "acme",
+    [replace(ACME, matches=cannot_say), replace(ACME, matches=lambda _: False, helps=cannot_say)],
+)
 def test_a_convention_that_cannot_tell_whose_a_span_is_costs_nobody_anything(
-    asked: str, monkeypatch: pytest.MonkeyPatch
+    acme: Convention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = Metrics()
-    never = replace(ACME, matches=lambda _: False)
-    found = prepared(replace(never, **{asked: cannot_say}), monkeypatch, metrics)
+    found = prepared(acme, monkeypatch, metrics)
     odd, plain = (reading.step for reading in found.parcel.readings)
     assert (odd.notes, odd.attributes["acme.tool"]) == (("unread:acme",), "look")
     assert (plain.kind, plain.notes, found.refused) == (Kind.LLM, (), [])

@@ -207,6 +207,19 @@ def test_two_values_of_a_key_are_set_against_each_other(engine: Engine) -> None:
     assert shown["n before"].max() > 0
 
 
+def test_a_cell_of_two_values_is_the_cell_of_the_later_one(engine: Engine) -> None:
+    seed.seed(engine, runs=200)
+    page = open_screen(
+        "cohorts", mode="values", of="prompt_version", left="v14", right="v15",
+        by="prompt_version,model,region", k__prompt_version="v15", k__model="claude-haiku-4-5",
+        k__region="eu", evaluator="groundedness",
+    )  # fmt: skip
+    said = texts(page)
+    assert "(with v14 " in said
+    assert "Groundedness in claude-haiku-4-5 · eu · v15" in said
+    assert "); with v14: " in said
+
+
 def test_a_cell_of_the_address_is_explained(engine: Engine) -> None:
     seed.seed(engine, runs=200)
     page = open_screen(
