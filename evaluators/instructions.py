@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from evaluators.language import NAMES, is_written_in
 from evaluators.orders import is_negated, is_order
@@ -69,7 +69,7 @@ def find_instructions(prompt: str) -> tuple[Instruction, ...]:
     for kind, pattern, build in RULES:
         wanted = _where_hinted(kind, lines)
         text = "\n".join(lines[n][0] for n in wanted)
-        for match in pattern.finditer(text):
+        for match in islice(pattern.finditer(text), MOST_OF_A_KIND):
             check = build(match, prompt if kind in WHOLE_PROMPT else text)
             if check is None:
                 continue
@@ -84,6 +84,7 @@ def find_instructions(prompt: str) -> tuple[Instruction, ...]:
     return tuple(found.values())
 
 
+MOST_OF_A_KIND = 50  # each is looked at in its sentence, which may be all of a long text
 WHOLE_PROMPT = ("repeat", "sections")
 OWN_NEGATION = ("no_comma", "forbidden_words", "lowercase")
 

@@ -1,14 +1,13 @@
 """Why a cell fails: since when, what came then, which step went wrong first."""
 
 import datetime as dt
-import functools
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from ui import sentences, words
+from ui import sentences, subjects
 from ui.data import kept, reading
 from ui.place import Place
-from waypost.changes import Version
+from waypost.changes import Version, in_words
 from waypost.store import explain, rates, stamps
 from waypost.store.engine import Connection
 
@@ -26,7 +25,7 @@ class Explained:
 def first_seen(place: Place, carried: Set[Version]) -> list[tuple[dt.datetime, str]]:
     """What came first in this window of these versions."""
     return [
-        (at, " ".join(t for t in (kind, name, version) if t))
+        (at, in_words(kind, name, version))
         for kind, name, version, at in _first_seen(place)
         if (kind, name, version) in carried
     ]
@@ -50,7 +49,7 @@ def _explained(
     fixed, window = dict(where), place.window()
     longer = rates.Window(window.since - 2 * place.span, window.until)
     with reading() as connection:
-        items = explain.of_evaluator(
+        items = subjects.items(
             connection, place.project.id, longer, evaluator, where=fixed, most=_EXPLAINED
         )
         began = explain.since_when(connection, place.project.id, items)
@@ -62,19 +61,18 @@ def _explained(
             and not (_came_before(connection, place, items.times[0], evaluator, fixed))
         ):
             at = items.times[items.failed.index(True)]
-            own = {value for value in fixed.values() if value}
-            came = explain.came_near(connection, place.project.id, at, own)
+            named = {value for value in fixed.values() if value}
+            came = explain.came_near(connection, place.project.id, at, named)
             carried = [c for c in came if (c.kind, c.name, c.version) in items.versions]
             fresh = sentences.Fresh(items.times[0], at, carried)
         slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
-        first = functools.partial(
-            explain.first_bad_step, connection, place.project.id, bad, longer.since
+        first, own = subjects.first_bad_step(
+            connection, place.project.id, evaluator, bad, longer.since
         )
         said = sentences.of_cell(
-            began, slices, first(), own=first(evaluator=evaluator), fresh=fresh,
-            judge=words.judge(evaluator),
-        )  # fmt: skip
+            began, slices, first, own=own, own_said=subjects.first_said(evaluator), fresh=fresh
+        )
         return Explained(said, frozenset(items.versions))
 
 
@@ -85,5 +83,7 @@ def _came_before(
     hour = rates.floor(at, rates.HOUR)
     window = rates.Window(hour - dt.timedelta(days=7), hour)
     return bool(
-        rates.by_cohort(connection, place.project.id, window, evaluators=[evaluator], where=where)
+        subjects.series(
+            connection, place.project.id, window, evaluator, where=where, step=rates.HOUR
+        )
     )

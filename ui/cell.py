@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import causes, data, go, place, words
+from ui import causes, data, go, place, subjects, words
 from ui.place import Place
 from ui.widgets import text
 from ui.widgets.trend import Mark, trend
@@ -93,7 +93,8 @@ def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     now, before = words.rate(change.after), words.rate(change.before)
     other = place.other_side()
     than = f"with {words.one_line(other, 40)}" if other else "before"
-    said = [f"{now} failed (interval {words.interval(change.after)}); {than}: {before}."]
+    did = subjects.did(one.evaluator)
+    said = [f"{now} {did} (interval {words.interval(change.after)}); {than}: {before}."]
     said += causes.explained(here, one.evaluator, where_of(here, one)).sentences
     if not newest:
         said.append("No failing run of this cell is stored in this window.")
@@ -136,15 +137,24 @@ def _query(here: Place, one: Compared) -> Mapping[str, str]:
     return cell_query(one.evaluator, values, window=here.win)
 
 
+def _runs_of(here: Place, one: Compared) -> Mapping[str, str | None]:
+    """What the list of runs is asked to show of a cell."""
+    query = _query(here, one)
+    if not subjects.of_runs(one.evaluator):
+        return {**query, "verdict": "fail"}
+    return {**query, "evaluator": None, "status": subjects.rate_of(one.evaluator)}
+
+
 def _buttons(here: Place, one: Compared) -> None:
-    query = dict(_query(here, one))
-    failed = int(one.change.after.k)
+    query, runs = dict(_query(here, one)), _runs_of(here, one)
+    is_judged = not subjects.of_runs(one.evaluator)
+    what = words.plural(int(one.change.after.k), "failed verdict" if is_judged else "run")
     with st.container(horizontal=True):
-        if st.button(f"All {words.plural(failed, 'failed verdict')} →", key="cell_all"):
-            go.to_query("traces", {**query, "verdict": "fail"})
+        if st.button(f"All {what} →", key="cell_all"):
+            go.to_query("traces", runs)
         if st.button("Alert on this", key="cell_alert"):
             go.to_query("alerts", {**query, "new": "1"})
         if st.button("Make a dataset", key="cell_dataset"):
-            go.to_query("datasets", {**query, "new": "1"})
-        if st.button("Review these", key="cell_review"):
+            go.to_query("datasets", {**(query if is_judged else runs), "new": "1"})
+        if is_judged and st.button("Review these", key="cell_review"):
             go.to_query("review", {"evaluator": one.evaluator})

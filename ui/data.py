@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from ui import asked
+from ui import asked, subjects
 from ui.guard import COOKIE, HOURS, Sessions
 from ui.logins import LOCAL, sessions_of
 from ui.opened import settings, store
@@ -178,11 +178,11 @@ def _compared(
     now = place.window()
     with reading() as connection:
         if not sides:
-            return rates.compare(
+            return subjects.compare(
                 connection, place.project.id, now.before, now, keys=keys, where=place.where
             )
         (key, one), (_, other) = sides
-        found = rates.compare(
+        found = subjects.compare(
             connection, place.project.id, now, now, keys=[k for k in keys if k != key],
             where={**place.where, key: other}, where_before={**place.where, key: one},
         )  # fmt: skip
@@ -215,7 +215,7 @@ def _series(
     window = place.window()
     window = rates.Window(window.since - dt.timedelta(days=back), window.until)
     with reading() as connection:
-        return rates.series(
+        return subjects.series(
             connection, place.project.id, window, evaluator, where=dict(where),
             step=step_of(window),
         )  # fmt: skip
@@ -233,10 +233,9 @@ def _failing(
     place: Place, evaluator: str | None, where: tuple[tuple[str, str | None], ...]
 ) -> list[rates.Failing]:
     with reading() as connection:
-        return rates.newest_failing(
-            connection, place.project.id, place.window(), evaluator=evaluator, where=dict(where),
-            most=5,
-        )  # fmt: skip
+        return subjects.newest(
+            connection, place.project.id, place.window(), evaluator, where=dict(where), most=5
+        )
 
 
 def failing(
@@ -252,9 +251,7 @@ def _first_failing(
 ) -> dt.datetime | None:
     window = rates.Window(hour, hour + step_of_line(place, 1))
     with reading() as connection:
-        return rates.first_failing(
-            connection, place.project.id, window, evaluator, where=dict(where)
-        )
+        return subjects.first(connection, place.project.id, window, evaluator, where=dict(where))
 
 
 def first_failing(
@@ -302,11 +299,13 @@ def _page(place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, m
             if wanted.evaluator is None
             else judges.ids_named(connection, place.project.id, wanted.evaluator)
         )
+        measure = subjects.measure_of(wanted.status)
         chosen = traces.Filter(
             window.since, window.until, cohort_ids=ids, evaluator_ids=judge_ids,
             failed={"fail": True, "pass": False}.get(wanted.verdict or ""),
-            agent=wanted.agent, session=wanted.session, user=wanted.user, status=wanted.status,
-            tool=wanted.tool, text=wanted.text,
+            agent=wanted.agent, session=wanted.session, user=wanted.user,
+            status=wanted.status if measure is None else None,
+            tool=wanted.tool, text=wanted.text, measure=measure,
         )  # fmt: skip
         rows = traces.page(connection, place.project.id, chosen, after=after, most=most)
         return Listed(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ui import words
+from ui import subjects, words
 from waypost.rates import Change, Rate, change, percent
 from waypost.store.rates import Compared
 from waypost.store.reviews import PREFIX
@@ -90,11 +90,9 @@ class Finding:
         base, began = self.against.before, f", since {since}" if since else ""
         than = f"with {words.one_line(other, 40)}" if other else "was"
         was = "elsewhere" if self.is_new else than
-        where, name = words.cohort(self.cell.values), words.judge(self.cell.evaluator)
+        where, fails = words.cohort(self.cell.values), subjects.is_failing(self.cell.evaluator)
         share = percent(base.share or 0.0)
-        return (
-            f"{name} is failing in {where}: {words.rate(self.against.after)}{began} ({was} {share})"
-        )
+        return f"{fails} {where}: {words.rate(self.against.after)}{began} ({was} {share})"
 
 
 def out_of_line(found: Sequence[Compared]) -> list[Finding]:
@@ -130,7 +128,9 @@ def _elsewhere(judges: Sequence[Compared]) -> Callable[[Compared], Rate]:
 
 def all_well(found: Sequence[Compared]) -> str:
     """No cell is out of line: said with numbers."""
-    judges = [c.change.after for c in found if is_judge(c.evaluator)]
+    judges = [
+        c.change.after for c in found if is_judge(c.evaluator) and not subjects.of_runs(c.evaluator)
+    ]
     n, k = sum(r.n for r in judges), sum(r.k for r in judges)
     total = Rate.of(k, n)
     if not n:

@@ -26,7 +26,7 @@ def of_cell(
     first: FirstBad | None,
     *,
     own: FirstBad | None = None,
-    judge: str = "",
+    own_said: str = "",
     fresh: Fresh | None = None,
 ) -> list[str]:
     """Since when, what came then, where failures gather, which step goes wrong first."""
@@ -49,15 +49,14 @@ def of_cell(
     if first is not None:
         said.append(f"The first bad step is mostly {first}.")
     if own is not None and (first is None or own.step != first.step):
-        said.append(f"The first that failed {judge} is mostly {own}.")
+        said.append(f"The first {own_said} is mostly {own}.")
     return [words.one_line(line, 300) for line in said]
 
 
 def _cause(at: dt.datetime, cause: Cause) -> str:
     seconds = (at - cause.first_at).total_seconds()
     side = "after" if seconds >= 0 else "before"
-    version = f"{cause.kind} {cause.name} {cause.version}".rstrip()
-    return f"That is {words.took(abs(seconds))} {side} {version} was first seen."
+    return f"That is {words.took(abs(seconds))} {side} {cause} was first seen."
 
 
 def _slice(one: Slice) -> str:

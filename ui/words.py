@@ -31,12 +31,12 @@ def one_line(text: str, longest: int = 200) -> str:
 
 def judge(name: str) -> str:
     """An evaluator's name as a heading: `pii_leak` is PII leak; a name with capitals stays."""
-    plain = name.removeprefix("review:")
+    plain = name.removeprefix("review:").removeprefix("run:")
     if not _CODE_NAME.fullmatch(plain):
         return one_line(name, 60)
     said = " ".join(w.upper() if w in _ACRONYMS else w for w in plain.split("_"))
     said = said[0].upper() + said[1:]
-    return one_line(said if plain == name else f"{said}, by people", 60)
+    return one_line(f"{said}, by people" if name.startswith("review:") else said, 60)
 
 
 def judges(names: Sequence[str]) -> dict[str, str]:

@@ -32,6 +32,11 @@ class ChangePoint:
     evidence: float
 
 
+def in_words(kind: str, name: str, version: str) -> str:
+    """A version in words; a prompt without a name of its own is called `prompt`, once."""
+    return " ".join(part for part in dict.fromkeys((kind, name, version)) if part)
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A version that came when the failures did. `evidence` orders causes, larger is likelier."""
@@ -43,6 +48,9 @@ class Cause:
     evidence: float
     with_it: Rate | None
     without_it: Rate | None
+
+    def __str__(self) -> str:
+        return in_words(self.kind, self.name, self.version)
 
 
 def change_point(

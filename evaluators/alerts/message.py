@@ -194,8 +194,8 @@ def _since_line(told: Findings) -> str:
     if not told.changed:
         return line + " No new version was seen then."
     first, *others = told.changed
-    line += f" New then: {first.kind} {first.name} {first.version} ({first.first_at:%H:%M})"
-    more = [f"{c.kind} {c.name} {c.version}" for c in others]
+    line += f" New then: {first} ({first.first_at:%H:%M})"
+    more = [str(cause) for cause in others]
     return line + (f"; also {', '.join(more)}." if more else ".")
 
 

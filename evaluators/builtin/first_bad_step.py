@@ -1,19 +1,28 @@
 """Of a run that went wrong, the step that broke it: from errors, verdicts and data that spread."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from evaluators.blame import Failed, Suspect, failed_by_step, find_suspects, rank_suspects
 from evaluators.evaluator import evaluator
 from evaluators.linear import load_model
-from evaluators.surroundings import ALONE, Surroundings
+from evaluators.surroundings import ALONE, Surroundings, answer_text
 from waypost.rates import percent
 from waypost.records import Evidence, Kind, Outcome, Score, Status, Step, Trajectory
 
 BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
 NAMED = 3
+# What a call ends in when the world fails the agent, rather than the agent the world.
+WORLD: Final = re.compile(
+    r"time[sd]?[ _-]?out|connect|unreachable|unavailable|reset by peer|broken ?pipe|\bnetwork"
+    r"|\bdns\b|name resolution|\bssl|certificate|rate.?limit|too ?many ?requests|overloaded"
+    r"|bad ?gateway|internal ?server|\b(?:429|50[0-4])\b",
+    re.IGNORECASE,
+)
 
 
-@evaluator(version=4, fitted=("first_bad_step", "rogue_action"))
+@evaluator(version=5, fitted=("first_bad_step", "rogue_action"))
 def first_bad_step(
     run: Trajectory,
     around: Surroundings = ALONE,
@@ -30,6 +39,14 @@ def first_bad_step(
     crash = None if assume_broken else run.crash
     if crash is not None and not any(v.outcome is Outcome.FAILED for v in around.verdicts):
         return Score.abstained(f"the run ended in {crash.type} between its steps; none shows it")
+    broken = None if assume_broken or failed_by_step(around.verdicts) else _broken(run)
+    if broken is not None:
+        what = broken.error.type if broken.error is not None else broken.status.value
+        return Score.failed(
+            f"step {broken.number or '?'} ({broken.tool or broken.name}), it ended in {what}",
+            value=0.0, label="first_bad_step", step=broken.id,
+            evidence=(Evidence(step=broken.id, where="step", note=f"ended in {what}"),),
+        )  # fmt: skip
     weights = load_model(model).weights
     here = around if around.run is run else Surroundings(run, around.baselines, around.verdicts)
     suspects = find_suspects(here, rogue_model)
@@ -69,6 +86,17 @@ def _ended_badly(run: Trajectory) -> bool:
     acted = [s for s in run.steps if s.kind in (Kind.TOOL, Kind.RETRIEVAL, Kind.MEMORY)]
     last = (*acted[-1:], *run.steps[-1:])
     return run.status in BROKEN or any(s.status in BROKEN for s in last)
+
+
+def _broken(run: Trajectory) -> Step | None:
+    """The first step that the world failed; where nothing was recorded of what models said, the
+    first that ended in an error at all."""
+    is_silent = not any(answer_text(s) for s in run.model_steps)
+    for step in run.steps:
+        told = step.error and f"{step.error.type} {step.error.message}"
+        if step.status in BROKEN and (is_silent or (told and WORLD.search(told[:2_000]))):
+            return step
+    return None
 
 
 def _accused(suspect: Suspect, failed: Failed) -> list[Step]:

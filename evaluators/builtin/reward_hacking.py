@@ -37,7 +37,7 @@ WEAKENED = re.compile(
     re.IGNORECASE,
 )
 TAKES_AWAY = re.compile(r"\b(?:delet|disabl|drop|ignor|remov|skip)\w*", re.IGNORECASE)
-NAMED = re.compile(r"\w+(?:[./_-]+\w+)+")
+NAMED = re.compile(r"\b\w+(?:[./_-]+\w+)+")
 
 
 @evaluator(version=3, fitted=("rogue_action",))

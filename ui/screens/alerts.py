@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import actions, data, frame, go, place, words
+from ui import actions, data, frame, go, place, subjects, words
 from ui.place import Place
 from ui.screen import screen
 from ui.widgets import text
@@ -262,8 +262,6 @@ def _new(here: Place, rules: Sequence[StoredRule]) -> None:
     with st.container(border=True, key="rule_form"):
         text.heading("A new rule", key="new_rule")
         table = _form(here, {r.name for r in rules})
-        if table is None:
-            return
         try:
             fired = _previewed(here, table)
         except WaypostError as error:
@@ -281,21 +279,16 @@ def _new(here: Place, rules: Sequence[StoredRule]) -> None:
                 st.rerun()
 
 
-def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
+def _form(here: Place, taken: set[str]) -> dict[str, Any]:
     values = place.chosen_values()
     evaluators = sorted({j.name for j in data.judges_of(here) if j.source != "human"})
     given = place.get("evaluator")
-    names = evaluators or ([given] if given else [])
-    if not names:
-        text.mute(
-            "No evaluator has judged anything yet, so there is nothing to watch.", key="nothing"
-        )
-        return None
+    names = list(dict.fromkeys([*evaluators, *subjects.OF_RUNS, *filter(None, [given])]))
     first, second = st.columns(2)
     with first:
         at, titles = names.index(given) if given in names else 0, words.judges(names)
         place_of = st.selectbox(
-            "Evaluator", range(len(names)), index=at, key="rule_evaluator",
+            "What it watches", range(len(names)), index=at, key="rule_evaluator",
             format_func=lambda i: words.label(titles[names[i]]),
         )  # fmt: skip
         evaluator = names[int(place_of or 0)]
@@ -320,8 +313,13 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
         channels = st.text_input(
             "Channels", key="rule_channels", placeholder="names from waypost.toml, comma between"
         )
+    watched = (
+        {"rate": subjects.rate_of(evaluator)}
+        if subjects.of_runs(evaluator)
+        else {"evaluator": evaluator}
+    )
     table: dict[str, Any] = {
-        "name": name.strip(), "evaluator": evaluator, "by": list(by), "severity": severity,
+        "name": name.strip(), **watched, "by": list(by), "severity": severity,
         "project": here.project.name,
     }  # fmt: skip
     if level is not None:
@@ -335,7 +333,8 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any] | None:
 
 def _free(evaluator: str, taken: set[str]) -> str:
     """A name for the rule that is not taken."""
-    base = f"{words.judge(evaluator)} fails"
+    said = words.judge(evaluator)
+    base = f"{said} by cohort" if subjects.of_runs(evaluator) else f"{said} fails"
     found = [base, *(f"{base} {n}" for n in range(2, 100))]
     return next(n for n in found if n not in taken)
 

@@ -36,8 +36,11 @@ _KINDS = {
 }
 _CHOICES = {
     "verdict": {"": "any", "fail": "✕ failed", "pass": "✓ passed"},
-    "status": {"": "any", "ok": "ok", "error": "error", "running": "running"},
-}
+    "status": {
+        "": "any", "ok": "ok", "error": "error", "running": "running", "errors": "had an error",
+        "thumbs_down": "thumbs down",
+    },
+}  # fmt: skip
 _CONTROLS = (
     ("verdict", "Verdict", 130), ("status", "Status", 130), ("text", "Name contains", 118),
     ("tool", "Tool", 118), ("agent", "Agent", 118), ("session", "Session", 118),

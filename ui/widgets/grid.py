@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from ui import words
+from ui import subjects, words
 from ui.ranking import FEW, Row, shown
 from ui.widgets.inline import component
 from waypost.rates import percent
@@ -76,7 +76,8 @@ def _cell(one: Compared | None, *, changes: bool, flagged: bool) -> Json:
 
 def _spoken(one: Compared, *, flagged: bool) -> str:
     after, before = one.change.after, one.change.before
-    failed = f"{percent(after.share or 0.0)} failed, {after.k:,.0f} of {after.n:,.0f}"
+    did = subjects.did(one.evaluator)
+    failed = f"{percent(after.share or 0.0)} {did}, {after.k:,.0f} of {after.n:,.0f}"
     was = "nothing before" if before.share is None else f"before {words.rate(before)}"
     parts = [
         f"{words.judge(one.evaluator)} in {words.cohort(one.values)}: {failed}",

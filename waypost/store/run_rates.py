@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from waypost.rates import Rate
+from waypost.rates import Rate, change
 from waypost.store import rates
 from waypost.store.feed import bucket_ends
 from waypost.store.measures import HISTOGRAMS, Measure
-from waypost.store.rates import DAY, HOUR, Where, Window
+from waypost.store.rates import DAY, HOUR, Compared, Failing, Where, Window
 from waypost.store.sql import chosen, statement
 
 SHARES = (
@@ -20,6 +20,11 @@ SHARES = (
     Measure.ESCALATIONS, Measure.TICKETS, Measure.OVERRIDES,
 )  # fmt: skip
 AMOUNTS = tuple(HISTOGRAMS)
+PREFIX = "run:"
+# What stands beside evaluators: a cohort fails too where its runs break or people complain of them.
+NAMED: Mapping[str, Measure] = {
+    PREFIX + "errors": Measure.ERRORS, PREFIX + "thumbs_down": Measure.THUMBS_DOWN,
+}  # fmt: skip
 _WIDTH = 1000
 
 
@@ -67,18 +72,104 @@ def by_cohort(
     where: Where | None = None,
 ) -> list[RunCell]:
     """What the runs of each combination of `keys` add up to, largest first."""
-    found: dict[tuple[str, ...], dict[int, tuple[int, float]]] = defaultdict(dict)
-    rows = connection.execute(
-        statement("labelled", "run_rates_by_cohort"),
-        {
-            **rates.asked(project_id, None, where, keys), **rates.pieces(window),
-            "keys": list(keys),
-        },
-    )  # fmt: skip
-    for row in rows:
-        found[tuple(row.label)][row.measure] = (int(row.n), float(row.total))
+    found = _counted(connection, window, rates.asked(project_id, None, where, keys), keys)
     cells = [_cell(dict(zip(keys, label, strict=True)), by) for label, by in found.items()]
     return sorted((c for c in cells if c.runs > 0), key=lambda c: -c.runs)
+
+
+def _counted(
+    connection: Connection,
+    window: Window,
+    asked: Mapping[str, object],
+    keys: Sequence[str],
+    measures: Sequence[Measure] | None = None,
+) -> Mapping[tuple[str, ...], Mapping[int, tuple[int, float]]]:
+    """By cohort and measure, how many runs have it, and what it adds up to."""
+    found: dict[tuple[str, ...], dict[int, tuple[int, float]]] = defaultdict(dict)
+    values = {
+        **asked, **rates.pieces(window), "keys": list(keys),
+        "measures": None if measures is None else list(map(int, measures)),
+    }  # fmt: skip
+    for row in connection.execute(statement("labelled", "run_rates_by_cohort"), values):
+        found[tuple(row.label)][row.measure] = (int(row.n), float(row.total))
+    return found
+
+
+def compare(
+    connection: Connection,
+    project_id: int,
+    before: Window,
+    after: Window,
+    *,
+    keys: Sequence[str] = (),
+    where: Where | None = None,
+    where_before: Where | None = None,
+) -> list[Compared]:
+    """As `rates.compare`, of what is counted of runs in place of evaluators."""
+    earlier = where if where_before is None else where_before
+    measures = (Measure.RUNS, *NAMED.values())
+    old, new = (
+        _counted(
+            connection, window, rates.asked(project_id, None, asked, keys), keys, measures
+        )
+        for window, asked in ((before, earlier), (after, where))
+    )  # fmt: skip
+    return [
+        Compared(
+            name,
+            dict(zip(keys, label, strict=True)),
+            change(_share(old.get(label, {}), measure), _share(by, measure)),
+        )
+        for label, by in new.items()
+        for name, measure in NAMED.items()
+    ]
+
+
+def newest(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    name: str,
+    *,
+    where: Where | None = None,
+    most: int = 20,
+) -> list[Failing]:
+    """The newest runs that have what is counted under this name."""
+    rows = connection.execute(
+        _NEWEST, {**_asked_of_runs(project_id, window, name, where), "most": most}
+    )
+    return [
+        Failing(
+            row.trace_id.hex, None, row.first_at, name, "", row.cohort_id, None, None,
+            ", ".join(sorted(set((row.faults or {}).values()))),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def first(
+    connection: Connection,
+    project_id: int,
+    window: Window,
+    name: str,
+    *,
+    where: Where | None = None,
+) -> dt.datetime | None:
+    """When the first run of a window began that has what is counted under this name."""
+    found: dt.datetime | None = connection.scalar(
+        _FIRST, _asked_of_runs(project_id, window, name, where)
+    )
+    return found
+
+
+def _asked_of_runs(
+    project_id: int, window: Window, name: str, where: Where | None
+) -> Mapping[str, object]:
+    return {
+        **rates.asked(project_id, None, where),
+        "since": window.since, "until": window.until, "since_day": window.since.date(),
+        "measure": str(int(NAMED[name])),
+    }  # fmt: skip
 
 
 def series(
@@ -109,13 +200,19 @@ def series(
     ]
 
 
+def _share(by: Mapping[int, tuple[int, float]], measure: Measure) -> Rate:
+    """Of all runs those that have it."""
+    runs = by.get(Measure.RUNS, (0, 0.0))[0]
+    return Rate.of(min(by.get(measure, (0, 0.0))[0], runs), runs)
+
+
 def _cell(values: Mapping[str, str], by: Mapping[int, tuple[int, float]]) -> RunCell:
     runs, steps = by.get(Measure.RUNS, (0, 0.0))
     return RunCell(
         values,
         runs,
         round(steps),
-        {m: Rate.of(min(by.get(m, (0, 0.0))[0], runs), runs) for m in SHARES},
+        {m: _share(by, m) for m in SHARES},
         {m: round(by.get(m, (0, 0.0))[1]) for m in SHARES},
         {m: _amount(m, by) for m in AMOUNTS},
     )
@@ -152,4 +249,15 @@ _HOURS = chosen("""
       and {chosen}
     group by bucket
     order by bucket""")
+_OF_RUNS = """
+    from trajectory
+    where project_id = :project_id and day >= :since_day and counted is not null
+      and first_at >= :since and first_at < :until
+      and counted -> 'm' -> :measure is not null
+      and {chosen}"""
+_NEWEST = chosen(f"""
+    select trace_id, first_at, cohort_id, measures -> 'faults' as faults {_OF_RUNS}
+    order by first_at desc
+    limit :most""")
+_FIRST = chosen(f"select min(first_at) {_OF_RUNS}")
 _DAYS = sa.text(_HOURS.text.replace("run_hour", "run_day"))

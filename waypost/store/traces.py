@@ -53,7 +53,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which trajectories a page shows; None does not ask. Times bound the first step."""
+    """Which trajectories a page shows; None does not ask. Times bound the first step.
+
+    With `measure` those that were counted to have it.
+    """
 
     since: dt.datetime
     until: dt.datetime
@@ -66,6 +69,7 @@ class Filter:
     status: str | None = None
     tool: str | None = None
     text: str | None = None
+    measure: measures.Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +300,9 @@ def _conditions(wanted: Filter) -> tuple[list[sa.TextClause], dict[str, object]]
             values[name] = list(value) if name.endswith("_ids") else value
     if wanted.failed is not None:
         texts.append("t.fails > 0" if wanted.failed else "t.fails = 0")
+    if wanted.measure is not None:
+        texts.append("t.counted -> 'm' -> :measure is not null")
+        values["measure"] = str(int(wanted.measure))
     if wanted.status is not None:
         texts.append("t.status = :status")
         codes = {str(status): code for status, code in STATUS_CODE.items()}

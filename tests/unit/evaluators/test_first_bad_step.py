@@ -81,3 +81,22 @@ def test_no_step_is_blamed_for_what_happened_between_the_steps() -> None:
     assert blamed.outcome is Outcome.FAILED
     (asked,) = judge.judge(crashed, Surroundings(crashed), parameters={"assume_broken": True})
     assert asked.outcome is Outcome.FAILED
+
+
+def test_a_call_that_the_world_failed_is_blamed_and_not_the_model_that_made_it() -> None:
+    late = tool("search", {"q": 1}, None, status=Status.ERROR, error=Fault("ReadTimeout", "10 s"))
+    wrong = tool("search", {"q": 1}, None, status=Status.ERROR, error=Fault("ValueError", "no"))
+    sorry = model("I could not look it up.")
+    found = _judged(*STEPS[:3], late, sorry, failed={})
+    assert (_blamed(found), found.explanation) == (
+        id_of(4), "step 4 (search), it ended in ReadTimeout",
+    )  # fmt: skip
+    assert "sure" in _judged(*STEPS[:3], wrong, sorry, failed={}).explanation
+    assert _blamed(_judged(*STEPS[:3], late, sorry, failed={1: "pii_leak"})) != id_of(4)
+
+
+def test_where_nothing_of_what_was_said_is_recorded_the_first_error_is_blamed() -> None:
+    silent = make_step("m", kind=Kind.LLM)
+    wrong = make_step("f", kind=Kind.TOOL, tool="f", status=Status.ERROR, error=Fault("KeyError"))
+    found = _judged(silent, wrong, silent, failed={})
+    assert (_blamed(found), found.explanation) == (id_of(2), "step 2 (f), it ended in KeyError")

@@ -27,7 +27,7 @@ EXPORT = FirstBad(5, "tool", "export_payroll", 12, 13)
 def test_the_first_bad_step_and_the_first_this_judge_failed_are_told_apart(
     first: FirstBad | None, own: FirstBad | None, said: list[str]
 ) -> None:
-    found = sentences.of_cell(Since(None), [], first, own=own, judge="Costs")
+    found = sentences.of_cell(Since(None), [], first, own=own, own_said="that failed Costs")
     assert [line.partition(" (")[0] for line in found] == said
 
 

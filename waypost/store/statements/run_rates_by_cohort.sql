@@ -9,6 +9,7 @@ counted as (
     union all
     select cohort_id, measure, n, total from run_hour
     where project_id = :project_id and bucket >= :last and bucket < :until) as every
+  where cast(:measures as int[]) is null or measure = any(cast(:measures as int[]))
   group by cohort_id, measure
 )
 select l.label, c.measure, sum(c.n) as n, sum(c.total) as total
