@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from evaluators.plan import Binding, Plan
 from evaluators.surroundings import Baseline, Surroundings
-from waypost.records import Feedback, Outcome, Score, Step, Trajectory
+from waypost.records import Feedback, Outcome, Score, Status, Step, Trajectory
 
 Attempt = Callable[[Binding, Callable[[], list[Score]]], list[Score]]
 MARKS = {Outcome.FAILED: "✕", Outcome.PASSED: "✓"}
 NOT_JUDGED = "·"
+BROKEN = "!"
 LAST = "first_bad_step"
 NOTHING_KNOWN: Mapping[str, Sequence[Score]] = {}
 
@@ -135,13 +136,18 @@ def _score(feedback: Feedback) -> Score:
 
 
 def shape_of(judged: Judged) -> str:
-    """One mark a step: failed, passed, or not judged."""
+    """One mark a step: failed, in error or blocked, passed, or not judged."""
     marks: dict[str, str] = {}
     for score, step in judged.every:
         where = _place(score, step)
         if where is not None and score.outcome in MARKS and marks.get(where) != "✕":
             marks[where] = MARKS[score.outcome]
-    return "".join(marks.get(s.id, NOT_JUDGED) for s in judged.run.steps)
+    return "".join(_mark(s, marks.get(s.id, NOT_JUDGED)) for s in judged.run.steps)
+
+
+def _mark(step: Step, judged_as: str) -> str:
+    is_broken = step.status in (Status.ERROR, Status.BLOCKED) and judged_as != MARKS[Outcome.FAILED]
+    return BROKEN if is_broken else judged_as
 
 
 def _place(score: Score, step: Step | None) -> str | None:

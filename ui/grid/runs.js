@@ -15,8 +15,8 @@ export default function draw({ data, parentElement, setTriggerValue }) {
 /** One mark a step, the failed ones in their colour. */
 function marks(text) {
   const made = el("span", "shape");
-  for (const piece of text.match(/✕+|[^✕]+/g) ?? []) {
-    made.append(piece[0] === "✕" ? el("b", "bad", piece) : document.createTextNode(piece));
+  for (const piece of text.match(/[✕!]+|[^✕!]+/g) ?? []) {
+    made.append("✕!".includes(piece[0]) ? el("b", "bad", piece) : document.createTextNode(piece));
   }
   return made;
 }

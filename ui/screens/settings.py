@@ -1,9 +1,10 @@
 """The project: how to send runs to it, its keys, its cohorts, how long it keeps, who did what."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import streamlit as st
 
 from ui import actions, data, frame, words
@@ -139,13 +140,27 @@ def _log(entries: Sequence[Entry]) -> None:
                 "from": words.one_line(e.origin, 60),
                 "did": e.action,
                 "to": words.one_line(e.target, 100),
-                "now": words.one_line(str(dict(e.after)) if e.after else "", 160),
+                "change": words.one_line(_change(e.before or {}, e.after or {}), 160),
             }
             for e in entries
         ],
         hide_index=True, alt="The newest entries of the audit log",
         column_config={"at": st.column_config.DatetimeColumn("at", format="D MMM HH:mm:ss")},
     )  # fmt: skip
+
+
+def _change(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """What an entry changed, as `name old → new`."""
+    found = []
+    for name in dict.fromkeys((*before, *after)):
+        old, new = (_value(side[name]) if name in side else "" for side in (before, after))
+        if old != new:
+            found.append(f"{name} {old} → {new}" if old and new else f"{name} {old or new}")
+    return ", ".join(found)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _do(action: Any) -> None:

@@ -25,7 +25,7 @@ _MAY_BE_BARE = ("status", "failed by", "reviewed by")
 _KINDS = {
     "agent": ("long second", ""),
     "cohort": ("long", ""),
-    "shape": ("marks", "One mark a step: ✓ passed, ✕ failed, · not judged"),
+    "shape": ("marks", "One mark a step: ✓ passed, ✕ failed, ! in error or blocked, · not judged"),
     "first bad": ("number", "The step that went wrong first"),
     "failed by": ("long", "The evaluators that failed it, the most failures first"),
     "worst": ("number second", "The lowest score of a step"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from evaluators.config import Config
-from evaluators.judged import judge_run
+from evaluators.judged import Judged, judge_run, shape_of
 from evaluators.plan import Plan
 from evaluators.surroundings import Surroundings
 from tests.factories import make_step
@@ -100,3 +100,13 @@ def test_where_nothing_of_what_was_said_is_recorded_the_first_error_is_blamed() 
     wrong = make_step("f", kind=Kind.TOOL, tool="f", status=Status.ERROR, error=Fault("KeyError"))
     found = _judged(silent, wrong, silent, failed={})
     assert (_blamed(found), found.explanation) == (id_of(2), "step 2 (f), it ended in KeyError")
+
+
+def test_a_step_in_error_is_marked_so_though_a_judge_passed_it() -> None:
+    failing = tool("book", {"id": 1}, "down", status=Status.ERROR)
+    run = run_of(STEPS[0], failing, STEPS[4])
+    passed = Score(Outcome.PASSED, 1.0, evaluator="tool_scope", version="1")
+    judged = Judged(run, [(passed, run.steps[1]), (passed, run.steps[2])])
+    assert shape_of(judged) == "·!✓"
+    judged.scores.append((Score(Outcome.FAILED, 0.0), run.steps[1]))
+    assert shape_of(judged) == "·✕✓"
