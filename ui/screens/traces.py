@@ -15,6 +15,7 @@ from ui.screen import screen
 from ui.screens.trace import LIST
 from ui.widgets import empty, text
 from ui.widgets.inline import component
+from waypost import replays
 from waypost.links import VALUE
 from waypost.records import Json
 from waypost.roles import Role
@@ -138,8 +139,17 @@ def _said(here: Place, wanted: Wanted, rows: Sequence[Summary], after: After | N
     by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
     return (
         f"{more}{noun} of {here.said}; {failed} with a failed verdict{by}. "
-        "Choose a line to open the run at its first bad step."
+        f"{_without(here, wanted)}Choose a line to open the run at its first bad step."
     )
+
+
+def _without(here: Place, wanted: Wanted) -> str:
+    """That the list of a cohort leaves replays out, as its rates do, where there are any."""
+    asked = (*here.where, *dict(wanted.where))
+    if not asked or replays.are_asked_for(asked):
+        return ""
+    there = data.key_values(here, replays.ENVIRONMENT)
+    return "Replays are left out. " if replays.REPLAY in there else ""
 
 
 def lines(here: Place, listed: Listed) -> list[dict[str, Json]]:

@@ -107,3 +107,13 @@ def test_a_rule_can_watch_errors(engine: Engine) -> None:
 def test_errors_take_no_part_in_what_is_said_of_verdicts() -> None:
     found = ranking.all_well(data.compared(everywhere(), ["region"]))
     assert "of 120 verdicts" in found
+
+
+def test_the_list_of_a_cohort_says_that_replays_are_left_out(engine: Engine) -> None:
+    assert "Replays are left out" not in texts(open_screen("traces", k__region="eu"))
+    with engine.begin() as connection:
+        plant(connection, [run(1, {**EU, "environment": "replay"}, NOW, bad=False)])
+    data.forget()
+    assert "Replays are left out" in texts(open_screen("traces", k__region="eu"))
+    assert "Replays are left out" not in texts(open_screen("traces"))
+    assert "Replays are left out" not in texts(open_screen("traces", env="replay"))
