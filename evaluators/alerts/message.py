@@ -10,7 +10,7 @@ from evaluators.alerts.findings import Findings, as_json, findings, in_brief, us
 from evaluators.alerts.rules import Rule
 from waypost import links
 from waypost.rates import percent
-from waypost.store import projects
+from waypost.store import projects, run_rates
 from waypost.store.engine import Connection
 from waypost.store.incidents import Incident, Member
 
@@ -100,11 +100,11 @@ def _links(
     if public_url is None:
         return {}
     project = str(base["project"])
-    # The home page has a cell for each evaluator; rates of runs are shown with their incident.
-    page = (
+    name = run_rates.cell_of(rule.evaluator, rule.rate)
+    page = (  # what has no cell on the home page is shown with its incident
         links.incident_link(public_url, base["incident"], project=project)
-        if rule.evaluator is None
-        else links.cell_link(public_url, rule.evaluator, base["where"], project=project)
+        if name is None
+        else links.cell_link(public_url, name, base["where"], project=project)
     )
     found: dict[str, object] = {"cell": page}
     if told is not None:

@@ -80,7 +80,8 @@ def test_every_kind_of_rule_tells_its_figures(busy: Engine) -> None:
         assert "prompt help v15" in text[2]
         assert any(line.startswith("Why: region = eu") for line in text)
         assert sum(line.startswith("Run: https://") for line in text) == 5
-        page = "?project=default" if rule.evaluator else "alerts?incident="
+        has_cell = rule.evaluator or rule.rate in ("errors", "thumbs_down")
+        page = "?project=default" if has_cell else "alerts?incident="
         assert text[-1].startswith(f"Dashboard: https://waypost.example/{page}")
 
 
@@ -127,7 +128,7 @@ def test_what_is_over_says_for_how_long_and_of_many_cohorts_ten_are_named(engine
     many = [(f"region {n}",) for n in range(12)]
     over = told(engine, KINDS["fails"], incident(*many, status="resolved", resolved_at=ended))
     assert over["title"] == "Resolved: Safe fails (12 cohorts)"
-    assert "It is back to usual (5.0 %) after 2 h 15 min." in str(over["text"])
+    assert "It is back to usual (5.0 %) after 3 h 15 min." in str(over["text"])
     text = str(told(engine, KINDS["fails"], incident(*many))["text"])
     assert "; and 2 more" in text
 

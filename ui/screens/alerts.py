@@ -15,6 +15,7 @@ from waypost.links import cell_query
 from waypost.previews import Fired
 from waypost.rates import Rate, percent
 from waypost.roles import Role
+from waypost.store import run_rates
 from waypost.store.alerts import StoredRule
 from waypost.store.incidents import Event, Incident, Member
 
@@ -178,14 +179,13 @@ def _member(
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             text.say(f"{_named(member, incident, rules)} (usual {usual}), {state}")
-        evaluator = body.get("evaluator")
-        if evaluator is None:
+        name = run_rates.cell_of(body.get("evaluator"), body.get("rate"))
+        if name is None:
             if st.button("Open its runs", key=f"member_{n}"):
-                status = "error" if body.get("rate") == "errors" else None
                 query = cell_query(None, {**body.get("where", {}), **values}, window=here.win)
-                go.to_query("traces", {**query, "status": status})
+                go.to_query("traces", query)
         elif st.button("Open the cell", key=f"member_{n}"):
-            go.to_query("cohorts", cell_query(str(evaluator), values, window=here.win))
+            go.to_query("cohorts", cell_query(name, values, window=here.win))
 
 
 def _answer_incident(here: Place, incident: Incident) -> None:

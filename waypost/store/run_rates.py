@@ -63,6 +63,13 @@ class RunPoint:
     mean: float | None
 
 
+def cell_of(evaluator: str | None, rate: str | None) -> str | None:
+    """The name under which the home page shows what a rule watches; None if it does not."""
+    if evaluator is not None:
+        return evaluator
+    return name if (name := f"{PREFIX}{rate}") in NAMED else None
+
+
 def by_cohort(
     connection: Connection,
     project_id: int,
