@@ -84,7 +84,7 @@ def find_instructions(prompt: str) -> tuple[Instruction, ...]:
     return tuple(found.values())
 
 
-MOST_OF_A_KIND = 50  # each is looked at in its sentence, which may be all of a long text
+MOST_OF_A_KIND = 500  # each is looked at in its sentence, half a millisecond long
 WHOLE_PROMPT = ("repeat", "sections")
 OWN_NEGATION = ("no_comma", "forbidden_words", "lowercase")
 

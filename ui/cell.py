@@ -91,8 +91,8 @@ def marks_of(here: Place, one: Compared) -> list[Mark]:
 def _sentences(here: Place, one: Compared, newest: Sequence[Failing]) -> None:
     change = one.change
     now, before = words.rate(change.after), words.rate(change.before)
-    other = place.other_side()
-    than = f"with {words.one_line(other, 40)}" if other else "before"
+    other = place.earlier_side()
+    than = f"with {other}" if other else "before"
     did = subjects.did(one.evaluator)
     said = [f"{now} {did} (interval {words.interval(change.after)}); {than}: {before}."]
     said += causes.explained(here, one.evaluator, where_of(here, one)).sentences
@@ -137,24 +137,16 @@ def _query(here: Place, one: Compared) -> Mapping[str, str]:
     return cell_query(one.evaluator, values, window=here.win)
 
 
-def _runs_of(here: Place, one: Compared) -> Mapping[str, str | None]:
-    """What the list of runs is asked to show of a cell."""
-    query = _query(here, one)
-    if not subjects.of_runs(one.evaluator):
-        return {**query, "verdict": "fail"}
-    return {**query, "evaluator": None, "status": subjects.rate_of(one.evaluator)}
-
-
 def _buttons(here: Place, one: Compared) -> None:
-    query, runs = dict(_query(here, one)), _runs_of(here, one)
+    query, others = dict(_query(here, one)), {"verdict": None, "status": None}
     is_judged = not subjects.of_runs(one.evaluator)
     what = words.plural(int(one.change.after.k), "failed verdict" if is_judged else "run")
     with st.container(horizontal=True):
         if st.button(f"All {what} →", key="cell_all"):
-            go.to_query("traces", runs)
+            go.to_query("traces", {**query, **others, "verdict": "fail" if is_judged else None})
         if st.button("Alert on this", key="cell_alert"):
             go.to_query("alerts", {**query, "new": "1"})
         if st.button("Make a dataset", key="cell_dataset"):
-            go.to_query("datasets", {**(query if is_judged else runs), "new": "1"})
+            go.to_query("datasets", {**query, **others, "new": "1"})
         if is_judged and st.button("Review these", key="cell_review"):
             go.to_query("review", {"evaluator": one.evaluator})

@@ -292,19 +292,20 @@ class Listed:
 def _page(place: Place, wanted: Wanted, after: tuple[dt.datetime, str] | None, most: int) -> Listed:
     window = place.window()
     where = {**place.where, **dict(wanted.where)}
+    measure = subjects.measure_of(wanted.evaluator)
+    if measure is not None:  # runs are counted by full hours; the list is of those that were
+        window = rates.Window(*window.hours)
     with reading() as connection:
         ids = rates.cohort_ids(connection, place.project.id, where) if where else None
         judge_ids = (
             None
-            if wanted.evaluator is None
+            if wanted.evaluator is None or measure is not None
             else judges.ids_named(connection, place.project.id, wanted.evaluator)
         )
-        measure = subjects.measure_of(wanted.status)
         chosen = traces.Filter(
             window.since, window.until, cohort_ids=ids, evaluator_ids=judge_ids,
             failed={"fail": True, "pass": False}.get(wanted.verdict or ""),
-            agent=wanted.agent, session=wanted.session, user=wanted.user,
-            status=wanted.status if measure is None else None,
+            agent=wanted.agent, session=wanted.session, user=wanted.user, status=wanted.status,
             tool=wanted.tool, text=wanted.text, measure=measure,
         )  # fmt: skip
         rows = traces.page(connection, place.project.id, chosen, after=after, most=most)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from ui import blocks, cell, data, place, ranking, words
+from ui import blocks, cell, data, place, ranking, subjects, words
 from ui.blocks import Answer, Block
 from ui.place import Place
 from ui.ranking import Finding, Row
@@ -40,7 +40,7 @@ class Home:
     def quiet(self) -> Sequence[str]:
         """Those the grid leaves out."""
         shown = self.shown
-        return [name for name in self.evaluators if name not in shown]
+        return [n for n in self.evaluators if n not in shown and not subjects.of_runs(n)]
 
 
 def home_of(here: Place) -> Home | None:
@@ -76,13 +76,13 @@ def _sorted(rows: Sequence[Row], findings: Sequence[Finding]) -> list[Row]:
 
 def answer(here: Place, home: Home) -> Answer:
     """Which cohort is failing, since when; or that none is."""
-    other = place.other_side()
+    other = place.earlier_side()
     if not home.findings:
         return Answer(
             ranking.all_well(home.found),
             f"{words.plural(len(home.found), 'cell')} of {here.said} compared with "
-            f"{other or 'the window before'}; a cell counts as out of line when chance alone would "
-            "not explain it.",
+            f"{other or 'the window before'}; a cell counts as out of line when chance alone "
+            "would not explain it.",
             "good",
         )
     finding = home.findings[0]

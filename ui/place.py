@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from ui import asked
+from ui import asked, words
 from waypost.links import VALUE, WINDOWS
 from waypost.store.projects import Project
 from waypost.store.rates import Window
@@ -126,9 +126,9 @@ def sides() -> tuple[tuple[str, str], ...]:
     return (key, one), (key, other)
 
 
-def other_side() -> str:
+def earlier_side() -> str:
     """The value that rates are held against in place of the window before; empty without one."""
-    return next((value for _, value in sides()), "")
+    return next((words.one_line(value, 40) for _, value in sides()), "")
 
 
 def travelling() -> dict[str, str]:

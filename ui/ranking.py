@@ -1,5 +1,6 @@
 """Which cells are out of line: the sentence the home page begins with, and the grid below it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class Row:
 
     @property
     def n(self) -> float:
-        return max((c.change.after.n for c in self.cells.values()), default=0.0)
+        judged = (c for c in self.cells.values() if not subjects.of_runs(c.evaluator))
+        return max((c.change.after.n for c in judged), default=0.0)
 
     @property
     def worst_change(self) -> float:
@@ -88,7 +90,7 @@ class Finding:
     def sentence(self, since: str | None = None, other: str = "") -> str:
         """What fails where, how much, since when, and what it was, or is with another value."""
         base, began = self.against.before, f", since {since}" if since else ""
-        than = f"with {words.one_line(other, 40)}" if other else "was"
+        than = f"with {other}" if other else "was"
         was = "elsewhere" if self.is_new else than
         where, fails = words.cohort(self.cell.values), subjects.is_failing(self.cell.evaluator)
         share = percent(base.share or 0.0)
@@ -104,11 +106,13 @@ def out_of_line(found: Sequence[Compared]) -> list[Finding]:
     everyone = [c for c in found if is_judge(c.evaluator)]
     judges = [c for c in everyone if c.change.after.n >= _LEAST]
     elsewhere = _elsewhere(everyone)
+    # What runs do and what judges say are two questions: neither makes the other's bar higher.
+    family = Counter(subjects.of_runs(one.evaluator) for one in judges)
     worse = []
     for one in judges:
         is_new = one.change.before.n < FEW
         against = change(elsewhere(one), one.change.after) if is_new else one.change
-        if against.is_worse and against.p < _CHANCE / len(judges):
+        if against.is_worse and against.p < _CHANCE / family[subjects.of_runs(one.evaluator)]:
             worse.append(Finding(one, against, is_new))
     return sorted(worse, key=lambda f: -f.against.low)
 

@@ -41,7 +41,7 @@ def of_cell(
         said += [_cause(point.at, cause) for cause in began.causes[:2]]
     elif fresh is not None:
         said.append(
-            f"This cohort is new: first judged {words.clock(fresh.came)}, failing since "
+            f"This cohort is new: first seen {words.clock(fresh.came)}, failing since "
             f"{words.clock(fresh.fails)} ({words.ago(fresh.fails)})."
         )
         said += [_cause(fresh.fails, cause) for cause in fresh.causes[:2]]

@@ -28,14 +28,19 @@ def rate_of(name: str) -> str:
     return name.removeprefix(run_rates.PREFIX)
 
 
-def measure_of(status: str | None) -> Measure | None:
-    """What is counted of runs under a name that the list of runs knows beside their statuses."""
-    return run_rates.NAMED.get(f"{run_rates.PREFIX}{status}")
+def measure_of(name: str | None) -> Measure | None:
+    """What is counted of runs under a cell's name; None for a judge's."""
+    return run_rates.NAMED.get(name or "")
 
 
 def did(name: str) -> str:
     """What is true of the items that a cell counts as failures."""
     return _DID.get(name, "failed")
+
+
+def of_each(name: str) -> str:
+    """What is true of each run that a cell's list shows."""
+    return did(name) if of_runs(name) else f"failed by {words.judge(name)}"
 
 
 def is_failing(name: str) -> str:
@@ -54,13 +59,19 @@ def compare(
     where: Where,
     where_before: Where | None = None,
 ) -> list[Compared]:
-    """Every cell of a window beside the same cell of another; none before something was judged."""
-    found = rates.compare(
-        connection, project_id, before, after, keys=keys, where=where, where_before=where_before
-    )
-    return found and found + run_rates.compare(
-        connection, project_id, before, after, keys=keys, where=where, where_before=where_before
-    )
+    """Every cell of a window beside the same cell of another; none where there is no verdict and
+    no run that failed."""
+    verdicts, counted = (
+        compare_all(
+            connection, project_id, before, after, keys=keys, where=where,
+            where_before=where_before,
+        )
+        for compare_all in (rates.compare, run_rates.compare)
+    )  # fmt: skip
+    # Whoever sends verdicts names their evaluator: such a one could pass for what is counted here.
+    judged = [one for one in verdicts if not of_runs(one.evaluator)]
+    tell = judged or any(one.change.before.k or one.change.after.k for one in counted)
+    return judged + counted if tell else []
 
 
 def series(

@@ -31,9 +31,9 @@ def read(draft: Draft) -> None:
     given, said = (_COMPONENT + name for name in ("input", "output"))
     if draft.kind is Kind.AGENT:
         draft.put("input", messages_of(draft.object(_AGENT + "input")))
-        draft.put("output", messages_of(draft.object(_AGENT + "output"), "assistant")[-1:])
         _take(draft, _AGENT + "input", "messages")
-        draft.take(_AGENT + "output")
+        if draft.put("output", messages_of(draft.object(_AGENT + "output"), "assistant")[-1:]):
+            _take(draft, _AGENT + "output", "messages", "last_message")
     elif draft.kind is Kind.LLM and draft.object(said).get("replies"):
         _read_model(draft, draft.object(given), draft.object(said))
         _take(draft, given, "messages", "prompt", "tools", "generation_kwargs")

@@ -7,18 +7,29 @@ from typing import Final
 from evaluators.blame import Failed, Suspect, failed_by_step, find_suspects, rank_suspects
 from evaluators.evaluator import evaluator
 from evaluators.linear import load_model
-from evaluators.surroundings import ALONE, Surroundings, answer_text
+from evaluators.surroundings import ALONE, Surroundings
 from waypost.rates import percent
 from waypost.records import Evidence, Kind, Outcome, Score, Status, Step, Trajectory
 
 BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
 NAMED = 3
-# What a call ends in when the world fails the agent, rather than the agent the world.
-WORLD: Final = re.compile(
-    r"time[sd]?[ _-]?out|connect|unreachable|unavailable|reset by peer|broken ?pipe|\bnetwork"
-    r"|\bdns\b|name resolution|\bssl|certificate|rate.?limit|too ?many ?requests|overloaded"
-    r"|bad ?gateway|internal ?server|\b(?:429|50[0-4])\b",
+# The classes of errors in which a call ends when the world fails the agent, and what is said then;
+# an error of values or keys may speak of a `connection` too, and means its arguments.
+WORLD_TYPE: Final = re.compile(
+    r"time[sd]?_?out|(?:dis)?connect(?:ion|ed|ion\w+)?(?:error|exception)|connection(?:reset|refused"
+    r"|aborted|lost|closed)|connect(?:error|timeout)|brokenpipe|network|\bssl|remoteprotocol"
+    r"|unavailable|rate_?limit|too_?many_?requests|overloaded|bad_?gateway|internal_?server",
     re.IGNORECASE,
+)
+WORLD_SAID: Final = re.compile(
+    r"connection (?:refused|reset|aborted|closed|lost|timed out|error)|\btimed? ?out\b"
+    r"|\bnetwork is unreachable|name resolution|name or service not known|certificate verif"
+    r"|service (?:is )?(?:temporarily )?unavailable|too many requests|rate limit|bad gateway"
+    r"|(?:status|http|error)(?: code)?[ :=]{0,3}(?:429|50[0-4])\b",
+    re.IGNORECASE,
+)
+OWN_TYPE: Final = re.compile(
+    r"value|key|type|index|lookup|attribute|assert|valid|argument", re.IGNORECASE
 )
 
 
@@ -39,7 +50,8 @@ def first_bad_step(
     crash = None if assume_broken else run.crash
     if crash is not None and not any(v.outcome is Outcome.FAILED for v in around.verdicts):
         return Score.abstained(f"the run ended in {crash.type} between its steps; none shows it")
-    broken = None if assume_broken or failed_by_step(around.verdicts) else _broken(run)
+    is_judged = any(v.outcome is Outcome.FAILED for v in around.verdicts)
+    broken = None if assume_broken or is_judged else _broken(run)
     if broken is not None:
         what = broken.error.type if broken.error is not None else broken.status.value
         return Score.failed(
@@ -89,14 +101,24 @@ def _ended_badly(run: Trajectory) -> bool:
 
 
 def _broken(run: Trajectory) -> Step | None:
-    """The first step that the world failed; where nothing was recorded of what models said, the
-    first that ended in an error at all."""
-    is_silent = not any(answer_text(s) for s in run.model_steps)
-    for step in run.steps:
-        told = step.error and f"{step.error.type} {step.error.message}"
-        if step.status in BROKEN and (is_silent or (told and WORLD.search(told[:2_000]))):
-            return step
+    """The first step that the world failed and nothing got over; where nothing was recorded of
+    what models were told and said, the first that ended in an error at all."""
+    is_silent = not any(s.input or s.output for s in run.model_steps)
+    for n, step in enumerate(run.steps):
+        if step.status is Status.ERROR and (is_silent or _failed_by_world(step)):
+            again = (s for s in run.steps[n + 1 :] if s.kind is step.kind and s.tool == step.tool)
+            if all(s.status is Status.ERROR for s in again):
+                return step
     return None
+
+
+def _failed_by_world(step: Step) -> bool:
+    error = step.error
+    if error is None:
+        return False
+    if WORLD_TYPE.search(error.type[:200]):
+        return True
+    return not OWN_TYPE.search(error.type[:200]) and bool(WORLD_SAID.search(error.message[:2_000]))
 
 
 def _accused(suspect: Suspect, failed: Failed) -> list[Step]:

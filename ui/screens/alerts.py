@@ -283,7 +283,8 @@ def _form(here: Place, taken: set[str]) -> dict[str, Any]:
     values = place.chosen_values()
     evaluators = sorted({j.name for j in data.judges_of(here) if j.source != "human"})
     given = place.get("evaluator")
-    names = list(dict.fromkeys([*evaluators, *subjects.OF_RUNS, *filter(None, [given])]))
+    only = [given] if given and not evaluators and given not in subjects.OF_RUNS else []
+    names = [*evaluators, *only, *subjects.OF_RUNS]
     first, second = st.columns(2)
     with first:
         at, titles = names.index(given) if given in names else 0, words.judges(names)

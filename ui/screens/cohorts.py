@@ -21,12 +21,17 @@ from waypost.store.rates import Compared
 def cohorts() -> None:
     """Which cohort is failing, since when?"""
     here = frame.here()
+    keys = home.chosen_keys(here.project)
+    if place.get("mode") == "values":
+        _settle_sides(here, keys)
     found = home_of(here)
     if found is None:
+        if place.get("mode") == "values":
+            _controls(here, keys)
         _nothing(here)
         return
     _answer(here, found)
-    _controls(here.project, found.keys)
+    _controls(here, keys)
     _grid(found)
     _crowded(data.crowded(here))
     _legend(found)
@@ -70,13 +75,13 @@ def _chosen(found: Sequence[Compared]) -> Compared | None:
     return None
 
 
-def _controls(project: Project, keys: Sequence[str]) -> None:
+def _controls(here: Place, keys: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="grid_controls"):
-        _rows_by(project, keys)
+        _rows_by(here.project, keys)
         _pick("sort", home.SORT, list(ranking.ORDERS))
         _pick("mode", home.SHOW, list(home.MODES), home.MODES)
         if place.get("mode") == "values":
-            _two_values(keys)
+            _two_values(here)
 
 
 def _rows_by(project: Project, keys: Sequence[str]) -> None:
@@ -110,17 +115,36 @@ def _pick(
                  format_func=lambda v: (titles or {}).get(v, v))  # fmt: skip
 
 
-def _two_values(keys: Sequence[str]) -> None:
-    key = place.get("of") or keys[0]
-    values = data.key_values(frame.here(), key)
-    _pick("of", ("Key", 170), list(keys), {k: words.label(k).replace("_", " ") for k in keys})
+def _settle_sides(here: Place, keys: Sequence[str]) -> None:
+    """Have the address name a key and two of its values, the newest last, before they are read."""
+    known = here.project.cohort_keys
+    key = place.get("of") if place.get("of") in known else (*keys, *known, "")[0]
+    values = data.key_values(here, key)
+    sides = place.get("left"), place.get("right")
+    if len(values) < 2:
+        sides = "", ""
+    elif not set(sides) <= set(values):
+        sides = values[1], values[0]
+    place.put(of=key, left=sides[0], right=sides[1])
+
+
+def _two_values(here: Place) -> None:
+    key = place.get("of")
+    values = data.key_values(here, key)
+    place.follow("side_of", key)
+
+    def changed() -> None:
+        place.put(of=st.session_state["side_of"], left=None, right=None)
+
+    st.selectbox(
+        "Key", list(here.project.cohort_keys), key="side_of", on_change=changed, width=170,
+        format_func=lambda k: words.label(k).replace("_", " "),
+    )  # fmt: skip
     if len(values) < 2:
         st.text("This key has fewer than two values.")
         return
-    for name, title, usual in (("left", "Before", values[1]), ("right", "After", values[0])):
-        if place.get(name) not in values:
-            place.put(**{name: usual})
-        _side(name, title, values)
+    _side("left", "Before", values)
+    _side("right", "After", values)
 
 
 def _side(name: str, title: str, values: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from ui import blocks, data, frame, go, listing, place, words
+from ui import blocks, data, frame, go, listing, place, subjects, words
 from ui.blocks import Block
 from ui.data import Listed, Wanted
 from ui.export import as_csv, as_json
@@ -37,11 +37,8 @@ _KINDS = {
 }
 _CHOICES = {
     "verdict": {"": "any", "fail": "✕ failed", "pass": "✓ passed"},
-    "status": {
-        "": "any", "ok": "ok", "error": "error", "running": "running", "errors": "had an error",
-        "thumbs_down": "thumbs down",
-    },
-}  # fmt: skip
+    "status": {"": "any", "ok": "ok", "error": "error", "running": "running"},
+}
 _CONTROLS = (
     ("verdict", "Verdict", 130), ("status", "Status", 130), ("text", "Name contains", 118),
     ("tool", "Tool", 118), ("agent", "Agent", 118), ("session", "Session", 118),
@@ -114,7 +111,7 @@ def _chosen(wanted: Wanted) -> list[tuple[str, str]]:
     """The filters that came with a link: their names in the address, and what they say."""
     chosen = [(VALUE + k, f"{k} is {v or 'not set'}") for k, v in wanted.where]
     if wanted.evaluator:
-        chosen.append(("evaluator", f"failed by {words.judge(wanted.evaluator)}"))
+        chosen.append(("evaluator", subjects.of_each(wanted.evaluator)))
     return [(name, words.one_line(said, 80)) for name, said in chosen]
 
 
@@ -136,7 +133,8 @@ def _said(here: Place, wanted: Wanted, rows: Sequence[Summary], after: After | N
     more = "The newest " if len(rows) == listing.PAGE and after is None else ""
     older = "older " if after is not None else ""
     noun = words.plural(len(rows), f"{older}run")
-    by = f" by {words.judge(wanted.evaluator)}" if wanted.evaluator else ""
+    judge = wanted.evaluator if wanted.evaluator not in subjects.OF_RUNS else None
+    by = f" by {words.judge(judge)}" if judge else ""
     return (
         f"{more}{noun} of {here.said}; {failed} with a failed verdict{by}. "
         f"{_without(here, wanted)}Choose a line to open the run at its first bad step."

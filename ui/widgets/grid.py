@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from ui import subjects, words
+from ui import place, subjects, words
 from ui.ranking import FEW, Row, shown
 from ui.widgets.inline import component
 from waypost.rates import percent
@@ -78,7 +78,9 @@ def _spoken(one: Compared, *, flagged: bool) -> str:
     after, before = one.change.after, one.change.before
     did = subjects.did(one.evaluator)
     failed = f"{percent(after.share or 0.0)} {did}, {after.k:,.0f} of {after.n:,.0f}"
-    was = "nothing before" if before.share is None else f"before {words.rate(before)}"
+    other = place.earlier_side()
+    than = f"with {other}" if other else "before"
+    was = f"nothing {than}" if before.share is None else f"{than} {words.rate(before)}"
     parts = [
         f"{words.judge(one.evaluator)} in {words.cohort(one.values)}: {failed}",
         f"interval {words.interval(after)}",

@@ -128,6 +128,7 @@ def compare(
             change(_share(old.get(label, {}), measure), _share(by, measure)),
         )
         for label, by in new.items()
+        if by.get(Measure.RUNS, (0, 0.0))[0] > 0
         for name, measure in NAMED.items()
     ]
 
@@ -174,8 +175,10 @@ def _asked_of_runs(
 ) -> Mapping[str, object]:
     return {
         **rates.asked(project_id, None, where),
-        "since": window.since, "until": window.until, "since_day": window.since.date(),
-        "measure": str(int(NAMED[name])),
+        "since": window.since, "until": window.until,
+        "since_day": window.since.astimezone(dt.UTC).date(),
+        "until_day": window.until.astimezone(dt.UTC).date(),
+        "measure": str(int(NAMED[name])), "of_errors": NAMED[name] is Measure.ERRORS,
     }  # fmt: skip
 
 
@@ -258,9 +261,9 @@ _HOURS = chosen("""
     order by bucket""")
 _OF_RUNS = """
     from trajectory
-    where project_id = :project_id and day >= :since_day and counted is not null
-      and first_at >= :since and first_at < :until
-      and counted -> 'm' -> :measure is not null
+    where project_id = :project_id and day >= :since_day and day <= :until_day
+      and counted is not null and first_at >= :since and first_at < :until
+      and (not :of_errors or errors > 0) and counted -> 'm' -> :measure is not null
       and {chosen}"""
 _NEWEST = chosen(f"""
     select trace_id, first_at, cohort_id, measures -> 'faults' as faults {_OF_RUNS}

@@ -301,7 +301,10 @@ def _conditions(wanted: Filter) -> tuple[list[sa.TextClause], dict[str, object]]
     if wanted.failed is not None:
         texts.append("t.fails > 0" if wanted.failed else "t.fails = 0")
     if wanted.measure is not None:
-        texts.append("t.counted -> 'm' -> :measure is not null")
+        texts.append(
+            "(t.errors > 0 or not :of_errors) and t.counted -> 'm' -> :measure is not null"
+        )
+        values["of_errors"] = wanted.measure is measures.Measure.ERRORS
         values["measure"] = str(int(wanted.measure))
     if wanted.status is not None:
         texts.append("t.status = :status")

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from evaluators.config import Config
 from evaluators.judged import Judged, judge_run, shape_of
 from evaluators.plan import Plan
@@ -83,23 +85,59 @@ def test_no_step_is_blamed_for_what_happened_between_the_steps() -> None:
     assert asked.outcome is Outcome.FAILED
 
 
-def test_a_call_that_the_world_failed_is_blamed_and_not_the_model_that_made_it() -> None:
-    late = tool("search", {"q": 1}, None, status=Status.ERROR, error=Fault("ReadTimeout", "10 s"))
-    wrong = tool("search", {"q": 1}, None, status=Status.ERROR, error=Fault("ValueError", "no"))
-    sorry = model("I could not look it up.")
-    found = _judged(*STEPS[:3], late, sorry, failed={})
+SORRY = model("I could not look it up.")
+
+
+def search(error: Fault | None = None) -> Step:
+    status = Status.OK if error is None else Status.ERROR
+    return tool("search", {"q": 1}, None, status=status, error=error)
+
+
+@pytest.mark.parametrize("error", [
+    Fault("ReadTimeout", "10 s"), Fault("httpx.ConnectError"), Fault("ConnectionResetError"),
+    Fault("APIConnectionError"), Fault("RateLimitError"), Fault("TimedOut"),
+    Fault("ToolException", "connection refused"), Fault("HTTPError", "HTTP 503 from upstream"),
+    Fault("RuntimeError", "status code: 502"), Fault("OSError", "the request timed out"),
+])  # fmt: skip
+def test_a_call_that_the_world_failed_is_blamed_and_not_the_model_that_made_it(
+    error: Fault,
+) -> None:
+    found = _judged(*STEPS[:3], search(error), SORRY, failed={})
     assert (_blamed(found), found.explanation) == (
-        id_of(4), "step 4 (search), it ended in ReadTimeout",
+        id_of(4), f"step 4 (search), it ended in {error.type}",
     )  # fmt: skip
-    assert "sure" in _judged(*STEPS[:3], wrong, sorry, failed={}).explanation
-    assert _blamed(_judged(*STEPS[:3], late, sorry, failed={1: "pii_leak"})) != id_of(4)
+
+
+@pytest.mark.parametrize("error", [
+    Fault("ValueError", "amount must be below 500"), Fault("KeyError", "connection_id"),
+    Fault("ValidationError", "certificate_type is required; timed out fields are refused"),
+    Fault("LookupError", "room 502 does not exist"), Fault("AssertionError", "got 503 rows"),
+    Fault("ToolException", "no network_id 7 in this account"), Fault("TypeError", "status 503"),
+])  # fmt: skip
+def test_a_call_with_wrong_arguments_is_weighed_with_who_made_it(error: Fault) -> None:
+    assert "sure" in _judged(*STEPS[:3], search(error), SORRY, failed={}).explanation
+
+
+def test_what_was_got_over_or_judged_otherwise_is_not_blamed_for_the_world() -> None:
+    late = search(Fault("ReadTimeout"))
+    wrong = tool("book", {"id": 1}, None, status=Status.ERROR, error=Fault("ValueError"))
+    over = _judged(STEPS[0], late, search(), STEPS[2], wrong, failed={})
+    assert "sure" in over.explanation
+    assert _blamed(_judged(*STEPS[:3], late, SORRY, failed={1: "pii_leak"})) != id_of(4)
+    run = run_of(*STEPS[:3], late, SORRY)
+    of_the_run = Score(Outcome.FAILED, evaluator="goal_drift")
+    (found,) = JUDGES["first_bad_step"].judge(run, Surroundings(run).judged((of_the_run,)))
+    assert "ended in" not in found.explanation
 
 
 def test_where_nothing_of_what_was_said_is_recorded_the_first_error_is_blamed() -> None:
     silent = make_step("m", kind=Kind.LLM)
-    wrong = make_step("f", kind=Kind.TOOL, tool="f", status=Status.ERROR, error=Fault("KeyError"))
-    found = _judged(silent, wrong, silent, failed={})
-    assert (_blamed(found), found.explanation) == (id_of(2), "step 2 (f), it ended in KeyError")
+    wrong = tool("f", {"a": 1}, None, status=Status.ERROR, error=Fault("KeyError"))
+    blocked = make_step("g", kind=Kind.GUARDRAIL, status=Status.BLOCKED)
+    found = _judged(silent, blocked, wrong, silent, failed={})
+    assert (_blamed(found), found.explanation) == (id_of(3), "step 3 (f), it ended in KeyError")
+    calling = model("", asked="Look it up.")
+    assert "sure" in _judged(calling, wrong, calling, failed={}).explanation
 
 
 def test_a_step_in_error_is_marked_so_though_a_judge_passed_it() -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 import streamlit as st
 from sqlalchemy.engine import Engine
 
@@ -86,10 +87,10 @@ def test_its_cell_says_since_when_why_and_which_runs() -> None:
 def test_the_list_holds_just_the_runs_that_the_cell_counts() -> None:
     place = everywhere()
     eu = (("region", "eu"),)
-    rows = data.page(place, data.Wanted(where=eu, status="errors")).rows
+    rows = data.page(place, data.Wanted(where=eu, evaluator="run:errors")).rows
     assert len(rows) == 30
     assert all(row.errors for row in rows)
-    assert len(data.page(place, data.Wanted(where=eu, status="thumbs_down")).rows) == 1
+    assert len(data.page(place, data.Wanted(where=eu, evaluator="run:thumbs_down")).rows) == 1
 
 
 def test_a_rule_can_watch_errors(engine: Engine) -> None:
@@ -117,3 +118,68 @@ def test_the_list_of_a_cohort_says_that_replays_are_left_out(engine: Engine) -> 
     assert "Replays are left out" in texts(open_screen("traces", k__region="eu"))
     assert "Replays are left out" not in texts(open_screen("traces"))
     assert "Replays are left out" not in texts(open_screen("traces", env="replay"))
+
+
+def test_the_list_counts_by_full_hours_as_the_cell_does(engine: Engine) -> None:
+    now = NOW.replace(minute=20) - HOUR
+    with engine.begin() as connection:
+        plant(
+            connection,
+            [run(n, {"region": "edge"}, now - DAY + dt.timedelta(minutes=10), bad=True)
+             for n in range(12)],
+        )  # fmt: skip
+        count_all(connection)
+    data.forget()
+    here = Place(data.all_projects()[0], "24h", None, now)
+    cell = next(
+        c for c in data.compared(here, ["region"])
+        if (c.evaluator, c.values["region"]) == ("run:errors", "edge")
+    )  # fmt: skip
+    listed = data.page(here, data.Wanted(where=(("region", "edge"),), evaluator="run:errors"))
+    assert len(listed.rows) == cell.change.after.k > 5
+
+
+def test_the_list_of_a_cell_is_asked_for_with_no_filter_that_came_along() -> None:
+    page = open_screen("cohorts", verdict="pass", status="running", **CELL)
+    page.button(key="cell_all").click().run()
+    assert page.query_params["evaluator"] == "run:errors"
+    assert not {"verdict", "status"} & set(page.query_params)
+    said = texts(open_screen("traces", **CELL))
+    assert "had an error" in said
+    assert "30 runs of the last 24 hours; 0 with a failed verdict. " in said
+
+
+def test_verdicts_of_an_evaluator_that_takes_such_a_name_are_not_shown_as_it(
+    engine: Engine,
+) -> None:
+    with engine.begin() as connection:
+        planted = [
+            Planted(f"odd {n}", NOW - HOUR, US, {"run:errors": verdict_of(True)}) for n in range(40)
+        ]
+        plant(connection, planted)
+    data.forget()
+    cells = [
+        c for c in data.compared(everywhere(), ["region"])
+        if (c.evaluator, c.values["region"]) == ("run:errors", "us")
+    ]  # fmt: skip
+    assert [c.change.after.k for c in cells] == [0]
+
+
+def test_errors_alone_are_shown_though_nothing_is_judged(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("delete from score"))
+        connection.execute(sa.text("delete from score_hour"))
+        connection.execute(sa.text("delete from score_day"))
+    data.forget()
+    assert "More errors in eu" in texts(open_screen("cohorts", by="region"))
+
+
+def test_two_values_are_settled_before_they_are_compared_and_stay_with_their_key() -> None:
+    page = open_screen("cohorts", mode="values", by="region")
+    asked = {name: page.query_params[name] for name in ("of", "left", "right")}
+    assert asked == {"of": "region", "left": "eu", "right": "us"}
+    assert "with eu" in texts(page)
+    page.selectbox(key="side_of").set_value("model").run()
+    assert page.query_params["of"] == "model"
+    assert "left" not in page.query_params
+    assert "fewer than two values" in texts(page)

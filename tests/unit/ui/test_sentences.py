@@ -44,5 +44,5 @@ def test_a_new_cohort_is_said_to_be_new_and_what_came_with_it() -> None:
     fails = came + dt.timedelta(minutes=7)
     prompt = Cause("prompt", "benefits", "v15", came, 0.0, None, None)
     found = sentences.of_cell(Since(None), [], None, fresh=sentences.Fresh(came, fails, [prompt]))
-    assert found[0].startswith("This cohort is new: first judged ")
+    assert found[0].startswith("This cohort is new: first seen ")
     assert found[1] == "That is 7 m 0 s after prompt benefits v15 was first seen."
