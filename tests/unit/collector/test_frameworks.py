@@ -437,6 +437,25 @@ def test_haystack_s_own_spans_are_steps_where_they_tell_what_went_in_and_out() -
     assert found.final_step == last.number
 
 
+@pytest.mark.parametrize(
+    ("said", "text", "kept"),
+    [
+        ({"messages": [{"role": "assistant", "content": [{"text": "a"}]}]}, "a", False),
+        ({"messages": [{"role": "assistant", "content": [{"text": "a"}]}], "sum": 3}, "a", True),
+        ({"result": {"sum": 3}}, "", True),
+    ],
+)
+def test_what_a_haystack_agent_gave_besides_messages_is_kept(
+    said: Json, text: str, kept: bool
+) -> None:
+    sent: dict[str, Json] = {
+        "haystack.agent.max_steps": 9, "haystack.agent.output": text_of(said),
+    }  # fmt: skip
+    step = step_of("haystack.agent.run", sent)
+    assert "".join(m.text for m in step.output) == text
+    assert ("haystack.agent.output" in step.attributes) is kept
+
+
 def test_what_an_mcp_server_gave_without_an_envelope_is_the_result() -> None:
     step = step_of(
         "f.tool",
