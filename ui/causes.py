@@ -62,9 +62,8 @@ def _explained(
         ):
             at = items.times[items.failed.index(True)]
             named = {value for value in fixed.values() if value}
-            came = explain.came_near(connection, place.project.id, at, named)
-            carried = [c for c in came if (c.kind, c.name, c.version) in items.versions]
-            fresh = sentences.Fresh(items.times[0], at, carried)
+            came = explain.came_near(connection, place.project.id, at, items, named)
+            fresh = sentences.Fresh(items.times[0], at, came)
         slices = explain.why(items, most=2, skip=list(fixed))
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
         first, own = subjects.first_bad_step(

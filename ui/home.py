@@ -59,7 +59,8 @@ def home_of(here: Place) -> Home | None:
 
 def chosen_keys(project: Project) -> list[str]:
     """The cohort keys the rows are made of: those of the address, else the usual ones."""
-    asked = [k for k in place.get("by").split(",") if k in project.cohort_keys]
+    given = dict.fromkeys(place.get("by").split(","))
+    asked = [k for k in given if k in project.cohort_keys]
     usual = [k for k in _USUAL if k in project.cohort_keys]
     return asked or usual or list(project.cohort_keys[:2])
 

@@ -11,6 +11,7 @@ from waypost.store.reviews import PREFIX
 
 FEW = 30
 _LEAST = 20
+_PLAIN = 0.25  # a rate surely above it fails whatever there is to compare it with
 _CHANCE = 0.01
 
 
@@ -89,12 +90,12 @@ class Finding:
 
     def sentence(self, since: str | None = None, other: str = "") -> str:
         """What fails where, how much, since when, and what it was, or is with another value."""
-        base, began = self.against.before, f", since {since}" if since else ""
+        base, began = self.against.before.share, f", since {since}" if since else ""
         than = f"with {other}" if other else "was"
         was = "elsewhere" if self.is_new else than
         where, fails = words.cohort(self.cell.values), subjects.is_failing(self.cell.evaluator)
-        share = percent(base.share or 0.0)
-        return f"{fails} {where}: {words.rate(self.against.after)}{began} ({was} {share})"
+        past = "" if base is None else f" ({was} {percent(base)})"
+        return f"{fails} {where}: {words.rate(self.against.after)}{began}{past}"
 
 
 def out_of_line(found: Sequence[Compared]) -> list[Finding]:
@@ -112,9 +113,17 @@ def out_of_line(found: Sequence[Compared]) -> list[Finding]:
     for one in judges:
         is_new = one.change.before.n < FEW
         against = change(elsewhere(one), one.change.after) if is_new else one.change
-        if against.is_worse and against.p < _CHANCE / family[subjects.of_runs(one.evaluator)]:
+        chance = _CHANCE / family[subjects.of_runs(one.evaluator)]
+        alone = against.before.n < _LEAST and against.after.low > _PLAIN
+        if alone or (against.is_worse and against.p < chance):
             worse.append(Finding(one, against, is_new))
-    return sorted(worse, key=lambda f: -f.against.low)
+    return sorted(worse, key=_worst_first)
+
+
+def _worst_first(found: Finding) -> tuple[float, float, bool]:
+    """Of equals errors come before the judge that was told of them."""
+    is_judged = not subjects.of_runs(found.cell.evaluator)
+    return -round(found.against.low, 6), -found.against.after.low, is_judged
 
 
 def _elsewhere(judges: Sequence[Compared]) -> Callable[[Compared], Rate]:

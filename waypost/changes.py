@@ -49,8 +49,12 @@ class Cause:
     with_it: Rate | None
     without_it: Rate | None
 
+    @property
+    def what(self) -> Version:
+        return self.kind, self.name, self.version
+
     def __str__(self) -> str:
-        return in_words(self.kind, self.name, self.version)
+        return in_words(*self.what)
 
 
 def change_point(

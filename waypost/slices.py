@@ -306,4 +306,6 @@ def _tested(
     p = _chance(k, n, counts.k - k, counts.n - n, spread=spread)
     q = min(1.0, p * sizes[len(places) - 1])
     conditions = tuple(table.names[p] for p in sorted(places, key=lambda p: table.attribute[p]))
-    return Slice(conditions, int(k), int(n), int(counts.k), int(counts.n), q, spread)
+    # Of all, not of what earlier slices left over: the shares of several are read side by side.
+    failures = int(table.failed.sum())
+    return Slice(conditions, int(k), int(n), failures, len(table.failed), q, spread)

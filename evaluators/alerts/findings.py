@@ -102,7 +102,7 @@ def _since_when(
     if items.times and items.times[0] > incident.since - _BEFORE + explain.NEAR:
         since = min(since, items.times[0])
     own = {value for member in incident.failing for value in member.label}
-    return since, explain.came_near(connection, incident.project_id, since, own)
+    return since, explain.came_near(connection, incident.project_id, since, items, own)
 
 
 def _of_members(

@@ -1,8 +1,6 @@
 """Of a run that went wrong, the step that broke it: from errors, verdicts and data that spread."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from evaluators.blame import Failed, Suspect, failed_by_step, find_suspects, rank_suspects
 from evaluators.evaluator import evaluator
@@ -13,24 +11,6 @@ from waypost.records import Evidence, Kind, Outcome, Score, Status, Step, Trajec
 
 BROKEN = (Status.ERROR, Status.ABANDONED, Status.BLOCKED)
 NAMED = 3
-# The classes of errors in which a call ends when the world fails the agent, and what is said then;
-# an error of values or keys may speak of a `connection` too, and means its arguments.
-WORLD_TYPE: Final = re.compile(
-    r"time[sd]?_?out|(?:dis)?connect(?:ion|ed|ion\w+)?(?:error|exception)|connection(?:reset|refused"
-    r"|aborted|lost|closed)|connect(?:error|timeout)|brokenpipe|network|\bssl|remoteprotocol"
-    r"|unavailable|rate_?limit|too_?many_?requests|overloaded|bad_?gateway|internal_?server",
-    re.IGNORECASE,
-)
-WORLD_SAID: Final = re.compile(
-    r"connection (?:refused|reset|aborted|closed|lost|timed out|error)|\btimed? ?out\b"
-    r"|\bnetwork is unreachable|name resolution|name or service not known|certificate verif"
-    r"|service (?:is )?(?:temporarily )?unavailable|too many requests|rate limit|bad gateway"
-    r"|(?:status|http|error)(?: code)?[ :=]{0,3}(?:429|50[0-4])\b",
-    re.IGNORECASE,
-)
-OWN_TYPE: Final = re.compile(
-    r"value|key|type|index|lookup|attribute|assert|valid|argument", re.IGNORECASE
-)
 
 
 @evaluator(version=5, fitted=("first_bad_step", "rogue_action"))
@@ -101,24 +81,13 @@ def _ended_badly(run: Trajectory) -> bool:
 
 
 def _broken(run: Trajectory) -> Step | None:
-    """The first step that the world failed and nothing got over; where nothing was recorded of
-    what models were told and said, the first that ended in an error at all."""
-    is_silent = not any(s.input or s.output for s in run.model_steps)
+    """The first step in error that no later one of its kind and tool got over."""
     for n, step in enumerate(run.steps):
-        if step.status is Status.ERROR and (is_silent or _failed_by_world(step)):
+        if step.status is Status.ERROR:
             again = (s for s in run.steps[n + 1 :] if s.kind is step.kind and s.tool == step.tool)
             if all(s.status is Status.ERROR for s in again):
                 return step
     return None
-
-
-def _failed_by_world(step: Step) -> bool:
-    error = step.error
-    if error is None:
-        return False
-    if WORLD_TYPE.search(error.type[:200]):
-        return True
-    return not OWN_TYPE.search(error.type[:200]) and bool(WORLD_SAID.search(error.message[:2_000]))
 
 
 def _accused(suspect: Suspect, failed: Failed) -> list[Step]:

@@ -48,14 +48,17 @@ def busy(engine: Engine) -> Engine:
             Planted(f"run {n}", at, {"region": "eu" if n % 2 == 0 else "us"}, {"safe": outcomes},
                     errors=int(bad), latency_ms=9000.0 if bad else 10.0,
                     cost_usd=1.0 if bad else 0.01,
-                    measures=dict.fromkeys(MEASURES, int(bad)))
+                    measures={**dict.fromkeys(MEASURES, int(bad)),
+                              "versions": [["prompt", "help", "v15"]] if n >= 80 else []})
         )  # fmt: skip
     with engine.begin() as connection:
         plant(connection, runs, now=NOW)
         connection.execute(sa.text("update trajectory set tokens_in = 0, tokens_out = 0 "
                                    "where errors = 0"))  # fmt: skip
-        connection.execute(sa.text("insert into first_seen values (1, 'prompt', 'help', 'v15', "
-                                   "timestamptz '2026-11-20 13:40Z')"))  # fmt: skip
+        connection.execute(sa.text("insert into first_seen select 1, 'prompt', name, version, "
+                                   "timestamptz '2026-11-20 13:40Z' from "
+                                   "(values ('help', 'v15'), ('faq', 'w2')) as v (name, version)"
+                                   ))  # fmt: skip
         count_all(connection)
     return engine
 
@@ -77,7 +80,7 @@ def test_every_kind_of_rule_tells_its_figures(busy: Engine) -> None:
         assert int(found[1]) in range(32, 56)
         assert int(found[2]) >= 36
         assert text[2].startswith("Since 2026-11-20 13:4")
-        assert "prompt help v15" in text[2]
+        assert "New then: prompt help v15 (13:40)." in text[2]  # no failing run carries w2
         assert any(line.startswith("Why: region = eu") for line in text)
         assert sum(line.startswith("Run: https://") for line in text) == 5
         has_cell = rule.evaluator or rule.rate in ("errors", "thumbs_down")

@@ -269,6 +269,8 @@ def _new(here: Place, rules: Sequence[StoredRule]) -> None:
             st.text(str(error))
             return
         _said(fired)
+        if not table.get("channels"):
+            text.mute("It names no channel: it tells nobody, and shows here.", key="tells_nobody")
         with st.container(horizontal=True):
             if st.button("Save the rule", type="primary", key="rule_save"):
                 actions.save_rule(here.project.id, table)

@@ -104,15 +104,21 @@ def since_when(connection: Connection, project_id: int, items: Items) -> Since:
         has[places] = True
         carried[version] = has
     found = causes(items.times, items.failed, carried, seen, point)
-    return Since(point, tuple(c for c in found if c.evidence > 0)[:_CAUSES])
+    known = (c for c in found if c.evidence > 0 and c.what in items.versions)
+    return Since(point, tuple(known)[:_CAUSES])
 
 
 def came_near(
-    connection: Connection, project_id: int, at: dt.datetime, own: Collection[str]
+    connection: Connection,
+    project_id: int,
+    at: dt.datetime,
+    items: Items,
+    own: Collection[str],
 ) -> tuple[Cause, ...]:
-    """What first appeared about this moment, the versions that the cohort itself names first."""
+    """What these items carry and first appeared about this moment, what the cohort names first."""
     seen = first_seen(connection, project_id, Window(at - NEAR, at + NEAR))
-    known = sorted(seen.items(), key=lambda one: (one[0][2] not in own, one[1]))
+    carried = [one for one in seen.items() if one[0] in items.versions]
+    known = sorted(carried, key=lambda one: (one[0][2] not in own, one[1]))
     return tuple(Cause(*version, first, 0.0, None, None) for version, first in known[:_CAUSES])
 
 
@@ -160,6 +166,8 @@ def of_evaluator(
         )
     )[::-1]  # fmt: skip
     items = _items(connection, project_id, rows)
+    for place, row in enumerate(rows):  # a changed judge is a cause of its own verdicts alone
+        items.versions.setdefault(("evaluator", evaluator, row.version), []).append(place)
     _add_steps(items, rows)
     _add_labels(connection, project_id, items, rows, window)
     return items
@@ -320,7 +328,7 @@ def _add_labels(
 
 _VERDICTS = chosen("""
     select s.trace_id, s.span_id, s.started_at, s.outcome = :bad as failed, s.cohort_id,
-      s.evaluator_id, st.kind, st.tool, t.session_id, t.measures -> 'faults' as faults,
+      s.evaluator_id, e.version, st.kind, st.tool, t.session_id, t.measures -> 'faults' as faults,
       t.measures -> 'versions' as versions
     from (
       select trace_id, span_id, started_at, outcome, cohort_id, evaluator_id
@@ -333,6 +341,7 @@ _VERDICTS = chosen("""
         and {chosen}
       order by started_at desc
       limit :most) as s
+    join evaluator e on e.id = s.evaluator_id
     left join step st on st.project_id = :project_id and st.trace_id = s.trace_id
       and st.span_id = s.span_id and st.started_at = s.started_at
     left join trajectory t on t.project_id = :project_id and t.trace_id = s.trace_id

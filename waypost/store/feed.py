@@ -213,7 +213,7 @@ def _runs(connection: Connection, project_id: int, noted: Mapping[str, float]) -
     rows = connection.execute(
         sa.text("""
             select trajectory_id, trace_id, day, first_at, session_id, cohort_id, steps, errors,
-              tokens_in, tokens_out, cost_usd, measures, counted
+              agent, tokens_in, tokens_out, cost_usd, measures, counted
             from trajectory
             where project_id = :project_id and trajectory_id in (
               select trajectory_id from trajectory
@@ -271,7 +271,8 @@ def _target(
     before: Counted | None,
     arrived: float,
 ) -> Counted | None:
-    if row.cohort_id is None or row.steps <= 0:
+    has_crashed = row.errors and row.agent  # before its first step
+    if row.cohort_id is None or (row.steps <= 0 and not has_crashed):
         return None
     total: dict[str, dict[int, tuple[int, int, int]]] = {}
     for trace in {r.trace_id.hex for r in run}:

@@ -64,6 +64,9 @@ def _versions(run: Trajectory) -> Iterator[tuple[str, str, str]]:
         if step.guard is not None and step.guard.policy:
             yield "policy", step.guard.name[:_NAME], step.guard.policy[:_NAME]
         yield from _tools(step)
+    of_run = run.cohort.get("prompt_version")
+    if of_run and not any(step.prompt_version for step in run.steps):
+        yield "prompt", "prompt", of_run[:_NAME]
     if run.agent and run.agent_version:
         yield "agent", run.agent[:_NAME], run.agent_version[:_NAME]
 

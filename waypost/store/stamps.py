@@ -39,7 +39,10 @@ _STAMP = sa.text("""
 def has_any(connection: Connection, project_id: int) -> bool:
     """Whether a project has any listed run."""
     found = connection.execute(
-        sa.text("select exists (select from trajectory where project_id = :id and steps > 0)"),
+        sa.text(
+            "select exists (select from trajectory where project_id = :id"
+            " and (steps > 0 or errors > 0 and agent is not null))"
+        ),
         {"id": project_id},
     )
     return bool(found.scalar_one())

@@ -226,7 +226,10 @@ def one(connection: Connection, project_id: int, trace_id: str) -> Summary | Non
     return None if row is None else _summary(row)
 
 
-_OF_RUN = """t.project_id = :project_id and t.steps > 0 and t.trajectory_id in (
+# An agent's run may crash before its first step.
+_IS_RUN = "(t.steps > 0 or t.errors > 0 and t.agent is not null)"
+_OF_RUN = """t.project_id = :project_id
+  and (t.steps > 0 or t.errors > 0 and t.agent is not null) and t.trajectory_id in (
     select trajectory_id from trajectory where project_id = :project_id and trace_id = :trace)"""
 
 
@@ -284,7 +287,7 @@ _ASKED = {
 def _conditions(wanted: Filter) -> tuple[list[sa.TextClause], dict[str, object]]:
     """Conditions from a fixed list; what the caller gives is always a bound value."""
     texts = [
-        "t.project_id = :project_id", "t.steps > 0", "t.day >= :since_day", "t.day <= :until_day",
+        "t.project_id = :project_id", _IS_RUN, "t.day >= :since_day", "t.day <= :until_day",
         "t.first_at >= :since", "t.first_at < :until",
     ]  # fmt: skip
     values: dict[str, object] = {
@@ -299,7 +302,8 @@ def _conditions(wanted: Filter) -> tuple[list[sa.TextClause], dict[str, object]]
             texts.append(text)
             values[name] = list(value) if name.endswith("_ids") else value
     if wanted.failed is not None:
-        texts.append("t.fails > 0" if wanted.failed else "t.fails = 0")
+        failed = f"(t.fails > 0 or t.status = {STATUS_CODE[Status.ERROR]})"
+        texts.append(failed if wanted.failed else f"not {failed}")
     if wanted.measure is not None:
         texts.append(
             "(t.errors > 0 or not :of_errors) and t.counted -> 'm' -> :measure is not null"

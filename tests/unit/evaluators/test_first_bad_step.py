@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from evaluators.config import Config
 from evaluators.judged import Judged, judge_run, shape_of
 from evaluators.plan import Plan
@@ -93,51 +91,24 @@ def search(error: Fault | None = None) -> Step:
     return tool("search", {"q": 1}, None, status=status, error=error)
 
 
-@pytest.mark.parametrize("error", [
-    Fault("ReadTimeout", "10 s"), Fault("httpx.ConnectError"), Fault("ConnectionResetError"),
-    Fault("APIConnectionError"), Fault("RateLimitError"), Fault("TimedOut"),
-    Fault("ToolException", "connection refused"), Fault("HTTPError", "HTTP 503 from upstream"),
-    Fault("RuntimeError", "status code: 502"), Fault("OSError", "the request timed out"),
-])  # fmt: skip
-def test_a_call_that_the_world_failed_is_blamed_and_not_the_model_that_made_it(
-    error: Fault,
-) -> None:
-    found = _judged(*STEPS[:3], search(error), SORRY, failed={})
-    assert (_blamed(found), found.explanation) == (
-        id_of(4), f"step 4 (search), it ended in {error.type}",
-    )  # fmt: skip
+def test_where_no_judge_failed_anything_the_first_step_in_error_is_blamed() -> None:
+    for error in (Fault("ReadTimeout", "10 s"), Fault("GatewayError", "503"), Fault("ValueError")):
+        found = _judged(*STEPS[:3], search(error), SORRY, failed={})
+        assert (_blamed(found), found.explanation) == (
+            id_of(4), f"step 4 (search), it ended in {error.type}",
+        )  # fmt: skip
 
 
-@pytest.mark.parametrize("error", [
-    Fault("ValueError", "amount must be below 500"), Fault("KeyError", "connection_id"),
-    Fault("ValidationError", "certificate_type is required; timed out fields are refused"),
-    Fault("LookupError", "room 502 does not exist"), Fault("AssertionError", "got 503 rows"),
-    Fault("ToolException", "no network_id 7 in this account"), Fault("TypeError", "status 503"),
-])  # fmt: skip
-def test_a_call_with_wrong_arguments_is_weighed_with_who_made_it(error: Fault) -> None:
-    assert "sure" in _judged(*STEPS[:3], search(error), SORRY, failed={}).explanation
-
-
-def test_what_was_got_over_or_judged_otherwise_is_not_blamed_for_the_world() -> None:
+def test_what_was_got_over_or_stands_beside_a_verdict_is_not() -> None:
     late = search(Fault("ReadTimeout"))
     wrong = tool("book", {"id": 1}, None, status=Status.ERROR, error=Fault("ValueError"))
     over = _judged(STEPS[0], late, search(), STEPS[2], wrong, failed={})
-    assert "sure" in over.explanation
+    assert (_blamed(over), over.explanation) == (id_of(5), "step 5 (book), it ended in ValueError")
     assert _blamed(_judged(*STEPS[:3], late, SORRY, failed={1: "pii_leak"})) != id_of(4)
     run = run_of(*STEPS[:3], late, SORRY)
     of_the_run = Score(Outcome.FAILED, evaluator="goal_drift")
     (found,) = JUDGES["first_bad_step"].judge(run, Surroundings(run).judged((of_the_run,)))
     assert "ended in" not in found.explanation
-
-
-def test_where_nothing_of_what_was_said_is_recorded_the_first_error_is_blamed() -> None:
-    silent = make_step("m", kind=Kind.LLM)
-    wrong = tool("f", {"a": 1}, None, status=Status.ERROR, error=Fault("KeyError"))
-    blocked = make_step("g", kind=Kind.GUARDRAIL, status=Status.BLOCKED)
-    found = _judged(silent, blocked, wrong, silent, failed={})
-    assert (_blamed(found), found.explanation) == (id_of(3), "step 3 (f), it ended in KeyError")
-    calling = model("", asked="Look it up.")
-    assert "sure" in _judged(calling, wrong, calling, failed={}).explanation
 
 
 def test_a_step_in_error_is_marked_so_though_a_judge_passed_it() -> None:

@@ -17,12 +17,15 @@ from evaluators.plan import Plan
 from evaluators.project_plan import Plans
 from evaluators.registry import find_evaluators
 from evaluators.worker import Worker
-from tests.factories import NOW_NS, SECOND, make_run, readings, trace_id
+from tests.factories import NOW_NS, SECOND, make_run, make_step, readings, trace_id
+from tests.planted import count_all
 from tests.unit.evaluators.steps import run_of, tool
-from waypost.records import Kind, Message, Score, Step, Trajectory
-from waypost.store import jobs, scores
+from waypost.records import Fault, Kind, Message, Score, Status, Step, Trajectory
+from waypost.store import jobs, run_rates, scores, traces
 from waypost.store.ingest import Writer
+from waypost.store.measures import Measure
 from waypost.store.queues import Queue
+from waypost.store.rates import Window
 
 HOUR = 3600 * SECOND
 
@@ -219,3 +222,24 @@ def test_all_built_in_judges_work_on_stored_runs(engine: Engine) -> None:
     assert len({s[0] for s in stored(engine, "a")}) > 15
     with engine.connect() as connection:
         assert jobs.depth(connection, 1) == []
+
+
+def test_a_run_that_crashed_before_its_first_step_is_listed_and_counted(engine: Engine) -> None:
+    crashed = make_step(
+        "support", kind=Kind.AGENT, agent="support", status=Status.ERROR,
+        error=Fault("AuthError", "no key"),
+    )  # fmt: skip
+    request = crashed.replace(trace_id="d" * 32, kind=Kind.OTHER, agent=None)
+    with Writer(engine).batch() as batch:
+        batch.put(1, readings([crashed, request]))
+    work(engine, whole)
+    day = dt.timedelta(days=1)
+    now = dt.datetime.fromtimestamp(NOW_NS / 1e9, dt.UTC)
+    with engine.begin() as connection:
+        count_all(connection)
+        for failed in (None, True):
+            rows = traces.page(connection, 1, traces.Filter(now - day, now + day, failed=failed))
+            assert [(r.trace_id, r.steps, r.errors) for r in rows] == [(crashed.trace_id, 0, 1)]
+        assert not traces.page(connection, 1, traces.Filter(now - day, now + day, failed=False))
+        (cell,) = run_rates.by_cohort(connection, 1, Window(now - day, now + day))
+        assert (cell.runs, cell.shares[Measure.ERRORS].k) == (1, 1)

@@ -183,3 +183,16 @@ def test_two_values_are_settled_before_they_are_compared_and_stay_with_their_key
     assert page.query_params["of"] == "model"
     assert "left" not in page.query_params
     assert "fewer than two values" in texts(page)
+
+
+def test_where_everything_fails_from_the_start_nothing_is_called_well(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for table in ("score", "score_hour", "score_day", "run_hour", "run_day", "trajectory"):
+            connection.execute(sa.text(f"delete from {table}"))
+        plant(connection, [run(n, EU, NOW - HOUR, bad=True) for n in range(40)])
+        count_all(connection)
+    data.forget()
+    said = texts(open_screen("cohorts", by="region,region"))
+    assert "More errors in eu: 100 % of 40" in said
+    assert "(was" not in said
+    assert "out of line in the last 24 hours" in said
