@@ -10,6 +10,7 @@ from ui.place import Place
 from waypost.changes import Version, in_words
 from waypost.store import explain, rates, stamps
 from waypost.store.engine import Connection
+from waypost.store.measures import Measure
 
 _EXPLAINED = 8000
 
@@ -64,14 +65,18 @@ def _explained(
             named = {value for value in fixed.values() if value}
             came = explain.came_near(connection, place.project.id, at, items, named)
             fresh = sentences.Fresh(items.times[0], at, came)
-        slices = explain.why(items, most=2, skip=list(fixed))
+        breaks = subjects.measure_of(evaluator) is Measure.ERRORS
+        # Of errors their class is what is asked about, not where they gather.
+        skip = [*fixed, explain.ERROR] if breaks else list(fixed)
+        slices = explain.why(items, most=2, skip=skip)
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]
         first, own = subjects.first_bad_step(
             connection, place.project.id, evaluator, bad, longer.since
         )
         said = sentences.of_cell(
-            began, slices, first, own=own, own_said=subjects.first_said(evaluator), fresh=fresh
-        )
+            began, slices, first, own=own, own_said=subjects.first_said(evaluator), fresh=fresh,
+            error=explain.commonest_error(items) if breaks else None,
+        )  # fmt: skip
         return Explained(said, frozenset(items.versions))
 
 

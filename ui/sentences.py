@@ -28,6 +28,7 @@ def of_cell(
     own: FirstBad | None = None,
     own_said: str = "",
     fresh: Fresh | None = None,
+    error: str | None = None,
 ) -> list[str]:
     """Since when, what came then, where failures gather, which step goes wrong first."""
     said = []
@@ -46,6 +47,8 @@ def of_cell(
         )
         said += [_cause(fresh.fails, cause) for cause in fresh.causes[:2]]
     said += [_slice(one) for one in slices]
+    if error is not None:
+        said.append(f"What broke is mostly {error}.")
     if first is not None:
         said.append(f"The first bad step is mostly {first}.")
     if own is not None and (first is None or own.step != first.step):

@@ -33,6 +33,7 @@ class Findings:
     since: dt.datetime
     changed: tuple[Cause, ...] = ()
     reasons: tuple[Slice, ...] = ()
+    error: str | None = None
     first_bad: FirstBad | None = None
     first_failed: FirstBad | None = None
     traces: tuple[str, ...] = ()
@@ -62,16 +63,18 @@ def findings(connection: Connection, rule: Rule, incident: Incident, now: dt.dat
     traces = list(dict.fromkeys(
         t for t, bad in zip(reversed(items.traces), reversed(items.failed), strict=True) if bad
     ))  # fmt: skip
+    breaks = rule.rate == "errors"
     first = partial(
         explain.first_bad_step, connection, project, traces, since - _BEFORE,
-        of_errors=rule.rate == "errors",
+        of_errors=breaks,
     )  # fmt: skip
     return Findings(
         rate=_rate(items, by_session=rule.is_of_people),
         was=_was(connection, rule, incident, wide.before(since), since),
         since=since,
         changed=changed,
-        reasons=tuple(explain.why(everything, most=2)),
+        reasons=tuple(explain.why(everything, most=2, skip=[explain.ERROR] if breaks else [])),
+        error=explain.commonest_error(items) if breaks else None,
         first_bad=first(),
         first_failed=None if rule.evaluator is None else first(evaluator=rule.evaluator),
         traces=tuple(traces[:TRACES]),

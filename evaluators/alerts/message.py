@@ -168,6 +168,7 @@ def _lines(rule: Rule, incident: Incident, told: Findings | None, now: dt.dateti
         more = len(members) - len(names)
         lines.append("Cohorts: " + "; ".join(names) + (f"; and {more} more" if more else ""))
     lines += [f"Why: {reason.brief}." for reason in told.reasons]
+    lines += [] if told.error is None else [f"What broke is mostly {told.error}."]
     bad, own = told.first_bad, told.first_failed
     if bad is not None:
         lines.append(f"First bad step is usually {bad}.")

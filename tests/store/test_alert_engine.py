@@ -38,6 +38,7 @@ class Site:
     def __init__(self, engine: Engine, rule: Rule = RULE, seed: int = 1) -> None:
         self.engine, self.rule, self.now = engine, rule, START
         self.chance, self.count = random.Random(seed), 0
+        self.versions: list[list[str]] = []
         ensure_days(engine, [START.date() + dt.timedelta(days=n) for n in range(-1, 4)])
         self.save(rule)
 
@@ -65,7 +66,8 @@ class Site:
         self.count += 1
         values = {"prompt_version": cohort[0], "region": cohort[1]}
         verdict = verdict_of(self.chance.random() < rate)
-        return Planted(f"run {self.count}", at, values, {"grounded": verdict})
+        carried = {"versions": self.versions}
+        return Planted(f"run {self.count}", at, values, {"grounded": verdict}, measures=carried)
 
     def tick(self, after: dt.timedelta = dt.timedelta()) -> alert_engine.Ticked:
         self.now += after
@@ -147,9 +149,11 @@ def test_the_message_says_everything_in_order(site: Site) -> None:
     changed = site.now
     with site.engine.begin() as connection:
         connection.execute(
-            sa.text("insert into first_seen values (1, 'prompt', 'help', 'v15', :at)"),
+            sa.text("insert into first_seen values (1, 'prompt', 'help', 'v15', :at),"
+                    " (1, 'prompt', 'another agent', 'w2', :at)"),
             {"at": changed},
-        )
+        )  # fmt: skip
+    site.versions = [["prompt", "help", "v15"]]
     site.traffic(BAD, minutes=60)
     text = str(site.messages()[0].message["text"]).splitlines()
     assert text[0] == "Grounded fails in v14 · eu"
@@ -157,6 +161,7 @@ def test_the_message_says_everything_in_order(site: Site) -> None:
     assert "interval" in text[1]
     assert "it was" in text[1]
     assert "New then: prompt help v15" in text[2]
+    assert "w2" not in text[2], "no failing run carries it"
     assert any(line.startswith("Why: ") and "region = eu" in line for line in text)
     assert sum(line.startswith("Run: ") for line in text) == 5
     assert text[-1] == "Owner: support team"

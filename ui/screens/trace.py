@@ -144,8 +144,12 @@ def _verdict(found: Opened) -> str:
     step = found.step(first)
     scores = () if step is None else judged.scores(step)
     names = sorted({s.score.evaluator for s in scores if s.score.is_failed})
+    fault = None if step is None or step.status is not Status.ERROR else step.error
+    if fault is not None:  # whoever weighs steps says no more than that this one broke
+        names = [name for name in names if name != BLAME]
     failing = len(judged.failing) if found.part is None else 1
-    why = ", ".join(words.judge(n) for n in names) or ("an error" if step else "")
+    broke = [] if fault is None else [_fault(fault)]
+    why = ", ".join(broke + [words.judge(n) for n in names]) or ("an error" if step else "")
     more = f" {failing} steps failed in all." if failing > 1 else ""
     blamed = judged.blamed if found.part is None else None
     guess = f"{words.judge(BLAME)} weighs step {blamed:,} heaviest." if blamed else ""

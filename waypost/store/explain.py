@@ -1,6 +1,7 @@
 """The items behind a fail rate with what is known of each, and what explains their failures."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,22 @@ def why(items: Items, *, most: int = 3, skip: Sequence[str] = ()) -> list[Slice]
     """The slices in which failures gather; `skip` leaves out keys that are known already."""
     columns = {k: v for k, v in items.columns.items() if k not in skip}
     return slices.explain(columns, items.failed, items.sessions, most=most)
+
+
+ERROR = "error"
+
+
+def commonest_error(items: Items) -> str | None:
+    """The class of error that most failing items have; it says what broke, not where."""
+    classes = Counter(
+        name
+        for name, bad in zip(items.columns.get(ERROR, ()), items.failed, strict=False)
+        if bad and name
+    )
+    if not classes:
+        return None
+    ((name, count),) = classes.most_common(1)
+    return f"{name} ({count} of {sum(items.failed)})"
 
 
 def since_when(connection: Connection, project_id: int, items: Items) -> Since:
@@ -196,7 +213,7 @@ def of_runs(
         )
     )[::-1]  # fmt: skip
     items = _items(connection, project_id, rows)
-    items.columns["error"] = [
+    items.columns[ERROR] = [
         next(iter(sorted((row.faults or {}).values())), None) for row in rows
     ]  # fmt: skip
     return items
@@ -296,7 +313,7 @@ def _add_steps(items: Items, rows: Sequence[Any]) -> None:
         None if row.kind is None else str(KINDS[row.kind]) for row in rows
     ]
     items.columns["tool"] = [row.tool for row in rows]
-    items.columns["error"] = [
+    items.columns[ERROR] = [
         (row.faults or {}).get(span_text(row.span_id)) if row.span_id else None for row in rows
     ]
 

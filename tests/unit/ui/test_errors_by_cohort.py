@@ -77,7 +77,8 @@ def test_its_cell_says_since_when_why_and_which_runs() -> None:
     said = texts(page)
     assert "Errors in eu" in said
     assert "50 % of 60 had an error" in said
-    assert "error ReadTimeout: 100 % of failures" in said
+    assert "What broke is mostly ReadTimeout (31 of 31)." in said
+    assert "Failures gather in region" not in said
     assert "Newest failing runs (5)" in said
     labels = {b.label for b in page.button}
     assert "All 30 runs →" in labels
