@@ -63,7 +63,8 @@ def _host(current: Settings) -> str:
 def no_runs(here: Place) -> None:
     """Nothing in this window; on a new installation, how to begin."""
     if data.has_runs(here):
-        text.answer(f"No run began in {here.said}.", detail="Choose a longer window above.")
+        only = "" if here.environment is None else " or all environments"
+        text.answer(f"No run began in {here.said}.", detail=f"Choose a longer window{only} above.")
         return
     st.fragment(_waiting, run_every="3s")(here)
 
