@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_dropped_and_counted(made: list[Queue[Any]], caplog
     taken = [one.put(n, 400) for n in range(4)]
     assert taken == [True, True, False, False]
     assert one.counts.dropped == 2
-    # In the thread that put them; the thread of an earlier test's queue may still give up on its own.
+    # In the thread that put them: that of an earlier test's queue may still give up on its own.
     here = [r for r in caplog.records if r.thread == threading.get_ident()]
     assert ["dropped so far" in r.getMessage() for r in here] == [True]
     wire.open.set()
