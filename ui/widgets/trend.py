@@ -13,6 +13,7 @@ from waypost.records import Json
 from waypost.store.rates import Point
 
 MS = timedelta(milliseconds=1)
+_TOPS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # where a line's axis may end: a quarter of each is round
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def trend(
             "marks": near,
             "since": _ms(min(since, shown[0].at)),
             "until": _ms(until),
-            "top": min(1.0, max(0.1, max(p.rate.high for p in shown) * 1.05)),
+            "top": next(t for t in _TOPS if t >= min(1.0, max(p.rate.high for p in shown))),
             "label": f"Fail rate over time, now {words.rate(shown[-1].rate)}",
         },
     )
