@@ -147,7 +147,7 @@ def _can_tell(convention: Convention, span: RawSpan) -> bool:
     """Whether a convention is able to say if it reads the span, or helps to."""
     try:
         _ = convention.matches(span), (convention.helps or convention.matches)(span)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - what a plug-in raises here is the answer: it cannot tell
         return False
     return True
 

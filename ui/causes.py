@@ -66,7 +66,7 @@ def _explained(
             came = explain.came_near(connection, place.project.id, at, items, named)
             fresh = sentences.Fresh(items.times[0], at, came)
         breaks = subjects.measure_of(evaluator) is Measure.ERRORS
-        # Of errors their class is what is asked about, not where they gather.
+        # That errors gather in their own class says nothing of where they come from.
         skip = [*fixed, explain.ERROR] if breaks else list(fixed)
         slices = explain.why(items, most=2, skip=skip)
         bad = [t for t, f in zip(items.traces, items.failed, strict=True) if f]

@@ -84,9 +84,9 @@ def series(
     step: dt.timedelta,
 ) -> list[Point]:
     """A cell's rate over time."""
-    if not of_runs(name):
+    measure = measure_of(name)
+    if measure is None:
         return rates.series(connection, project_id, window, name, where=where, step=step)
-    measure = run_rates.NAMED[name]
     points = run_rates.series(connection, project_id, window, measure, where=where, step=step)
     return [Point(point.at, point.rate, 0) for point in points]
 
@@ -126,9 +126,9 @@ def items(
     most: int,
 ) -> Items:
     """What a cell's rate is made of, with what is known of each."""
-    if not of_runs(name):
+    measure = measure_of(name)
+    if measure is None:
         return explain.of_evaluator(connection, project_id, window, name, where=where, most=most)
-    measure = run_rates.NAMED[name]
     return explain.of_runs(connection, project_id, window, measure, where=where, most=most)
 
 
@@ -138,9 +138,10 @@ def first_bad_step(
     """Of failing runs the step that went wrong first, and the first that failed as this cell says;
     people complain of runs, not of steps."""
     ask = partial(explain.first_bad_step, connection, project_id, traces, since)
-    if not of_runs(name):
+    measure = measure_of(name)
+    if measure is None:
         return ask(), ask(evaluator=name)
-    return ask(), ask(of_errors=True) if run_rates.NAMED[name] is Measure.ERRORS else None
+    return ask(), ask(of_errors=True) if measure is Measure.ERRORS else None
 
 
 def first_said(name: str) -> str:

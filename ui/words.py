@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ui import asked
 from waypost import rates
 from waypost.rates import Rate, percent
+from waypost.store import run_rates
 
 _SHARED = ("agent", "environment", "route")
-_OF_RUNS = {"run:errors": "errors", "run:thumbs_down": "thumbs_down"}
 _CODE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ACRONYMS = frozenset({"api", "html", "http", "id", "json", "llm", "pii", "rag", "sql", "url"})
 _UNSAFE = re.compile(r"[^\w .@/+=%–-]")
@@ -32,7 +32,7 @@ def one_line(text: str, longest: int = 200) -> str:
 
 def judge(name: str) -> str:
     """An evaluator's name as a heading: `pii_leak` is PII leak; a name with capitals stays."""
-    plain = _OF_RUNS.get(name) or name.removeprefix("review:")
+    plain = name.removeprefix(run_rates.PREFIX if name in run_rates.NAMED else "review:")
     if not _CODE_NAME.fullmatch(plain):
         return one_line(name, 60)
     said = " ".join(w.upper() if w in _ACRONYMS else w for w in plain.split("_"))

@@ -27,11 +27,11 @@ def first_bad_step(
         return None
     if not (assume_broken or _went_wrong(run, around)):
         return Score.passed("nothing says that this run went wrong")
-    crash = None if assume_broken else run.crash
-    if crash is not None and not any(v.outcome is Outcome.FAILED for v in around.verdicts):
+    only_errors_tell = not assume_broken and not _failed_a_verdict(around)
+    crash = run.crash if only_errors_tell else None
+    if crash is not None:
         return Score.abstained(f"the run ended in {crash.type} between its steps; none shows it")
-    is_judged = any(v.outcome is Outcome.FAILED for v in around.verdicts)
-    broken = None if assume_broken or is_judged else _broken(run)
+    broken = _broken(run) if only_errors_tell else None
     if broken is not None:
         what = broken.error.type if broken.error is not None else broken.status.value
         return Score.failed(
@@ -70,7 +70,11 @@ def first_bad_step(
 
 def _went_wrong(run: Trajectory, around: Surroundings) -> bool:
     """A verdict failed, or the run ended in an error; one that was got over is none."""
-    return _ended_badly(run) or any(v.outcome is Outcome.FAILED for v in around.verdicts)
+    return _ended_badly(run) or _failed_a_verdict(around)
+
+
+def _failed_a_verdict(around: Surroundings) -> bool:
+    return any(v.outcome is Outcome.FAILED for v in around.verdicts)
 
 
 def _ended_badly(run: Trajectory) -> bool:

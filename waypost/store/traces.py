@@ -217,7 +217,7 @@ def one(connection: Connection, project_id: int, trace_id: str) -> Summary | Non
     query: Any = (
         sa.select(*(sa.literal_column(f"t.{name}").label(name) for name in _COLUMNS))
         .select_from(sa.text("trajectory t"))
-        .where(sa.text(_OF_RUN))
+        .where(sa.text(_IS_RUN), sa.text(_OF_RUN))
         .order_by(sa.text("t.first_at, t.trace_id"))
         .limit(1)
     )
@@ -228,8 +228,7 @@ def one(connection: Connection, project_id: int, trace_id: str) -> Summary | Non
 
 # An agent's run may crash before its first step.
 _IS_RUN = "(t.steps > 0 or t.errors > 0 and t.agent is not null)"
-_OF_RUN = """t.project_id = :project_id
-  and (t.steps > 0 or t.errors > 0 and t.agent is not null) and t.trajectory_id in (
+_OF_RUN = """t.project_id = :project_id and t.trajectory_id in (
     select trajectory_id from trajectory where project_id = :project_id and trace_id = :trace)"""
 
 
